@@ -1,0 +1,161 @@
+"""Every declaration that one network works with, read together and checked against each other.
+
+What belongs here: finding the files, and the checks that need two declarations at once.
+What does not: anything about data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from codebook.analysis import Analysis
+from codebook.declaration import DeclarationError, DeclaredT, Problem, load
+from codebook.instrument import Instrument
+from codebook.network import Network, NetworkFolder
+from codebook.schedule import Schedule
+from codebook.site import AssessmentMapping, Site
+
+BUILT_IN = Path(__file__).parent / "instruments"
+
+
+@dataclass(frozen=True)
+class Library:
+    """A network's declarations; `instruments` are Concord's own, overlaid by the network's."""
+
+    folder: NetworkFolder
+    network: Network
+    instruments: dict[str, Instrument]
+    sites: dict[str, Site]
+    schedules: dict[str, Schedule]
+    analyses: dict[str, Analysis]
+
+    def schedule_of(self, site: Site) -> Schedule | None:
+        """The schedule that a site's episodes follow; None where the network has none."""
+        name = site.schedule or self.network.default_schedule or next(iter(self.schedules), None)
+        return self.schedules.get(name) if name else None
+
+    def accepted_rules(self) -> frozenset[str]:
+        """Names of missing rules that may be used: verified ones, and those the network accepts."""
+        return accepted_rules(self.instruments.values(), self.network.accepted_unverified)
+
+
+def accepted_rules(instruments: Iterable[Instrument], accepted_unverified: Iterable[str]) -> frozenset[str]:
+    """Names of the missing rules that are not unverified, together with those accepted by name."""
+    known = (scale.missing_rule for instrument in instruments for scale in instrument.scales)
+    return frozenset(rule.name for rule in known if rule and rule.status != "unverified") | set(accepted_unverified)
+
+
+def load_instruments(folder: Path = BUILT_IN) -> dict[str, Instrument]:
+    """Instruments of one folder by key.
+
+    Raises:
+        DeclarationError: a file does not fit, or its name is not its key.
+    """
+    problems: list[Problem] = []
+    instruments = _load_folder(folder, Instrument, lambda item: item.key, problems)
+    if problems:
+        raise DeclarationError(problems)
+    return instruments
+
+
+def load_library(root: Path) -> Library:
+    """Read every declaration of the network in `root`.
+
+    Raises:
+        DeclarationError: with everything that is wrong in any file, not only the first.
+    """
+    folder = NetworkFolder(root)
+    if not folder.declaration.is_file():
+        raise DeclarationError(
+            [Problem(folder.declaration, None, "", "not a network folder; make one with 'concord demo DIR'")]
+        )
+    problems: list[Problem] = []
+    instruments = _load_folder(BUILT_IN, Instrument, lambda item: item.key, problems)
+    instruments |= _load_folder(folder.instruments, Instrument, lambda item: item.key, problems)
+    sites = _load_folder(folder.sites, Site, lambda item: item.site, problems)
+    schedules = _load_folder(folder.schedules, Schedule, lambda item: item.name, problems)
+    analyses = _load_folder(folder.analyses, Analysis, lambda item: item.name, problems)
+    network: Network | None = None
+    try:
+        network = load(folder.declaration, Network)
+    except DeclarationError as error:
+        problems.extend(error.problems)
+    if network is not None:
+        library = Library(folder, network, instruments, sites, schedules, analyses)
+        problems.extend(_cross_check(library))
+        if not problems:
+            return library
+    raise DeclarationError(problems)
+
+
+def _load_folder(
+    folder: Path, model: type[DeclaredT], key_of: Callable[[DeclaredT], str], problems: list[Problem]
+) -> dict[str, DeclaredT]:
+    loaded: dict[str, DeclaredT] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            item = load(path, model)
+        except DeclarationError as error:
+            problems.extend(error.problems)
+            continue
+        if key_of(item) != path.stem:
+            problems.append(Problem(path, 1, "", f"declares '{key_of(item)}'; name the file {key_of(item)}.yaml"))
+        loaded[key_of(item)] = item
+    return loaded
+
+
+def _cross_check(library: Library) -> list[Problem]:
+    return [
+        *(problem for site in library.sites.values() for problem in _check_site(library, site)),
+        *(problem for schedule in library.schedules.values() for problem in _check_schedule(library, schedule)),
+        *_check_network(library),
+    ]
+
+
+def _check_site(library: Library, site: Site) -> Iterator[Problem]:
+    path = library.folder.sites / f"{site.site}.yaml"
+    if site.schedule is not None and site.schedule not in library.schedules:
+        yield Problem(path, None, "schedule", f"'{site.schedule}' is not in schedules/")
+    for mapping in site.mappings:
+        for source in mapping.sources:
+            for form in source.assessments:
+                yield from _check_form(path, library.instruments, source.name, form)
+
+
+def _check_form(
+    path: Path, instruments: dict[str, Instrument], source: str, form: AssessmentMapping
+) -> Iterator[Problem]:
+    instrument = instruments.get(form.instrument)
+    if instrument is None:
+        known = ", ".join(sorted(instruments))
+        text = f"source '{source}': no instrument '{form.instrument}'; known: {known}"
+        yield Problem(path, None, "assessments", text)
+        return
+    try:
+        instrument.version(form.version)
+    except KeyError as error:
+        yield Problem(path, None, "assessments", f"source '{source}': {error.args[0]}")
+    unknown = set(form.supplied_scores) - set(instrument.scale_keys)
+    if unknown:
+        text = f"source '{source}': {form.instrument} has no scale {', '.join(sorted(unknown))}"
+        yield Problem(path, None, "supplied_scores", text)
+
+
+def _check_schedule(library: Library, schedule: Schedule) -> Iterator[Problem]:
+    path = library.folder.schedules / f"{schedule.name}.yaml"
+    for occasion in schedule.occasions:
+        for due in occasion.due:
+            if due.instrument not in library.instruments:
+                yield Problem(path, None, occasion.key, f"no instrument '{due.instrument}'")
+
+
+def _check_network(library: Library) -> Iterator[Problem]:
+    path, network = library.folder.declaration, library.network
+    rules = {s.missing_rule.name for i in library.instruments.values() for s in i.scales if s.missing_rule}
+    for name in network.accepted_unverified:
+        if name not in rules:
+            yield Problem(path, None, "accepted_unverified", f"no rule is called '{name}'")
+    if network.default_schedule and network.default_schedule not in library.schedules:
+        yield Problem(path, None, "default_schedule", f"'{network.default_schedule}' is not in schedules/")
