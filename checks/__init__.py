@@ -1,0 +1,1 @@
+"""What must hold: keys, row rules, contracts, the gate, expectations and findings."""
