@@ -1,0 +1,1 @@
+"""What is built, in the order data flows: ingestion, warehouse, analysis, publishing."""

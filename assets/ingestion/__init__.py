@@ -1,0 +1,1 @@
+"""From landing/ to the lake: readers, mapping, pseudonyms, deliveries."""

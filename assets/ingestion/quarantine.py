@@ -1,0 +1,44 @@
+"""What is kept of a row that was held back: enough to find and mend it, and nothing that names a person.
+
+What belongs here: the quarantine table. What does not: why rows are held back (`assets.ingestion.rows`).
+"""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+
+from assets.ingestion.source import ROW_COLUMNS, LandedSource
+from codebook.site import SourceMapping
+
+
+def quarantine_frame(held: pl.DataFrame, sources: list[LandedSource]) -> pl.DataFrame:
+    """`held` (source_file, source_row, rule) with `row_json`; null where the row could not be parsed."""
+    contents: dict[tuple[str, int], str] = {}
+    for source in sources:
+        frame = source.frame.join(held, on=list(ROW_COLUMNS), how="semi")
+        hidden = _hidden(source.mapping) | source.identifiers
+        keep = [c for c in frame.columns if c not in hidden and c not in ROW_COLUMNS]
+        for row in frame.iter_rows(named=True):
+            place = (row["source_file"], row["source_row"])
+            content = {c: row[c] for c in keep if row[c] is not None}
+            contents.setdefault(place, json.dumps(content, ensure_ascii=False, sort_keys=True))
+    texts = [contents.get((file, row)) for file, row in held.select(*ROW_COLUMNS).iter_rows()]
+    return held.select(
+        "rule", pl.Series("row_json", texts, dtype=pl.String), pl.col("source_file"), pl.col("source_row")
+    )
+
+
+def _hidden(source: SourceMapping) -> set[str]:
+    """Columns that say who someone is, or could: they never go into row_json."""
+    hidden = set(source.identity.columns) | {a.column for a in source.attributes if a.is_free_text}
+    for column in (
+        source.local_ref,
+        source.patient.birth_date if source.patient else None,
+        source.episode.therapist if source.episode else None,
+        source.episode.key if source.episode else None,
+    ):
+        if column is not None:
+            hidden.add(column)
+    return hidden

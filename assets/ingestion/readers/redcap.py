@@ -1,0 +1,137 @@
+"""REDCap exports: raw CSV together with the data dictionary that came in the same delivery.
+
+What belongs here: what the dictionary says about the columns: form, checkbox, identifying or not. What does not: which
+events and forms are wanted (the mapping), and whether a form was opened: unticked checkboxes are exported as 0 on forms
+that nobody touched, so the mapping goes by `<form>_complete`, where blank means never opened.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from assets.ingestion.readers.delimited import Dialect, decode, split_text
+from assets.ingestion.readers.protocol import SOURCE_ROW, ReadError, SourceFrame
+from codebook.site import RedcapFormat
+
+SYSTEM_COLUMNS = frozenset(
+    {
+        "redcap_event_name",
+        "redcap_repeat_instrument",
+        "redcap_repeat_instance",
+        "redcap_data_access_group",
+        "redcap_survey_identifier",
+    }
+)
+"""Columns that REDCap adds by itself."""
+
+IDENTIFYING_SYSTEM_COLUMNS = frozenset({"redcap_survey_identifier"})
+"""Holds a participant's e-mail address or name where surveys are sent out."""
+
+_CHECKBOX = re.compile(r"^(?P<name>.+?)___(?P<code>.+)$")
+
+
+@dataclass(frozen=True)
+class DictionaryField:
+    """One line of a data dictionary, as far as it matters here."""
+
+    name: str
+    form: str
+    kind: str
+    is_identifier: bool
+
+
+def read(path: Path, relative: str, format: RedcapFormat) -> SourceFrame:
+    """Read an export and its dictionary (`assets.ingestion.readers.protocol.read_file` says what comes out).
+
+    `identifiers` and `form_of` name columns of this export. Columns that the dictionary does not know are in `notes`.
+
+    Raises:
+        ReadError: the export or its dictionary cannot be read, or there is not exactly one dictionary.
+    """
+    text, notes = decode(path.read_bytes(), format.encoding, relative)
+    split = split_text(text, Dialect(format.delimiter), relative)
+    fields = read_dictionary(find_dictionary(path, relative, format.dictionary), format)
+    columns = [column for column in split.frame.columns if column != SOURCE_ROW]
+    form_of = {column: form for column in columns if (form := _form(column, fields)) is not None}
+    marked = {column for column in columns if (known := _field(column, fields)) and known.is_identifier}
+    unknown = [column for column in columns if column not in form_of and column not in SYSTEM_COLUMNS]
+    if unknown:
+        notes = (*notes, f"has columns that its dictionary does not know: {', '.join(unknown)}")
+    return SourceFrame(
+        relative,
+        None,
+        split.frame,
+        split.unreadable,
+        identifiers=frozenset(marked | (IDENTIFYING_SYSTEM_COLUMNS & set(columns))),
+        form_of=form_of,
+        notes=notes,
+    )
+
+
+def find_dictionary(path: Path, relative: str, pattern: str) -> Path:
+    """The one file of the delivery that `pattern` names; `relative` tells where the delivery's folder is.
+
+    Raises:
+        ReadError: none, or several.
+    """
+    delivery = path.parents[len(Path(relative).parts) - 1]
+    found = sorted(file for file in delivery.glob(pattern) if file.is_file() and file != path)
+    if len(found) != 1:
+        what = "no data dictionary" if not found else f"{len(found)} data dictionaries"
+        raise ReadError(f"{relative}: {what} like '{pattern}' in the delivery; there must be one beside the export")
+    return found[0]
+
+
+def read_dictionary(path: Path, format: RedcapFormat) -> dict[str, DictionaryField]:
+    """Fields of a data dictionary by name, under either header style (`Form Name`, `form_name`).
+
+    Raises:
+        ReadError: not a dictionary.
+    """
+    text, _ = decode(path.read_bytes(), format.encoding, path.name)
+    delimiter = "," if "," in text.partition("\n")[0] else format.delimiter
+    split = split_text(text, Dialect(delimiter), path.name)
+    named = {_plain(column): column for column in split.frame.columns}
+    name = named.get("variable / field name") or named.get("field name")
+    form, kind = named.get("form name"), named.get("field type")
+    identifier = named.get("identifier")
+    if name is None or form is None or kind is None:
+        raise ReadError(f"{path.name}: is no REDCap data dictionary; export it from the project's designer")
+    if split.unreadable:
+        line = split.unreadable[0].source_row
+        raise ReadError(f"{path.name}: line {line} cannot be read; export the dictionary again without editing it")
+    return {
+        str(row[name]): DictionaryField(
+            name=str(row[name]),
+            form=str(row[form] or ""),
+            kind=str(row[kind] or ""),
+            is_identifier=identifier is not None and str(row[identifier] or "").lower() in {"y", "yes", "1"},
+        )
+        for row in split.frame.iter_rows(named=True)
+        if row[name] is not None
+    }
+
+
+def _plain(column: str) -> str:
+    return column.lower().replace("_", " ").rstrip("? ")
+
+
+def _field(column: str, fields: Mapping[str, DictionaryField]) -> DictionaryField | None:
+    """The field that a column comes from; a checkbox field has one column for each code."""
+    if column in fields:
+        return fields[column]
+    ticked = _CHECKBOX.match(column)
+    known = fields.get(ticked["name"]) if ticked else None
+    return known if known and known.kind == "checkbox" else None
+
+
+def _form(column: str, fields: Mapping[str, DictionaryField]) -> str | None:
+    """The form that a column belongs to: by its field, or because it is the form's own status or time stamp."""
+    known = _field(column, fields)
+    if known is not None:
+        return known.form
+    forms = {field.form for field in fields.values()}
+    return next((form for form in sorted(forms) if column in (f"{form}_complete", f"{form}_timestamp")), None)
