@@ -81,6 +81,7 @@ def _finish(lake: Path, site: str, delivery: str) -> None:
         shutil.rmtree(target, ignore_errors=True)
         table.rename(target)
     journal.rmdir()
+    (lake / ".staging" / site / f"{delivery}.receipt").unlink(missing_ok=True)
 
 
 def discard(lake: Path, site: str, delivery: str) -> None:

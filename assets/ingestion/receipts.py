@@ -69,13 +69,32 @@ def append_receipt(state: Path, receipt: Receipt) -> None:
     """Add one receipt, forced to disk before anything relies on it."""
     path = receipts_file(state, receipt.site_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(asdict(receipt), default=_as_text, sort_keys=True) + "\n"
+    line = receipt_line(receipt)
     with path.open("a+b") as file:
         if file.tell() and not _ends_with_newline(file.name):
             file.write(b"\n")
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def receipt_line(receipt: Receipt) -> str:
+    """One receipt as one line of JSON."""
+    return json.dumps(asdict(receipt), default=_as_text, sort_keys=True) + "\n"
+
+
+def receipt_from_line(line: str) -> Receipt:
+    """The receipt that `receipt_line` wrote.
+
+    Raises:
+        json.JSONDecodeError: the line is cut off.
+    """
+    data = json.loads(line)
+    data["delivery_date"] = dt.date.fromisoformat(data["delivery_date"])
+    through = data["data_through_date"]
+    data["data_through_date"] = dt.date.fromisoformat(through) if through else None
+    data["received_at"] = dt.datetime.fromisoformat(data["received_at"])
+    return Receipt(**data)
 
 
 def _ends_with_newline(name: str) -> bool:
@@ -98,14 +117,9 @@ def read_receipts(state: Path, site: str) -> list[Receipt]:
     receipts = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            data = json.loads(line)
+            receipts.append(receipt_from_line(line))
         except json.JSONDecodeError:
             continue
-        data["delivery_date"] = dt.date.fromisoformat(data["delivery_date"])
-        through = data["data_through_date"]
-        data["data_through_date"] = dt.date.fromisoformat(through) if through else None
-        data["received_at"] = dt.datetime.fromisoformat(data["received_at"])
-        receipts.append(Receipt(**data))
     return receipts
 
 

@@ -1,0 +1,1 @@
+"""When and where it runs: definitions, jobs, schedules, sensors, command line."""

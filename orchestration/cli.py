@@ -1,0 +1,217 @@
+"""The command line: `concord`. Heavy libraries are imported inside the commands, so that --help answers at once.
+
+What belongs here: arguments, help, errors and exit codes. What does not: any work.
+Exit codes: 0 done; 1 failed; 2 usage or declaration wrong; 3 done, but a gate held something back.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FAILED, WRONG, HELD = 1, 2, 3
+EPILOG = "Exit codes: 0 done; 1 failed; 2 usage or declaration wrong; 3 done, but a gate held something back."
+
+app = typer.Typer(
+    name="concord",
+    help="The research warehouse of a clinical network: from the files of treatment units to published tables.\n\n"
+    "Begin with 'concord demo DIR' and 'concord run --network DIR'.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+NetworkOption = Annotated[
+    Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
+]
+HERE = Path()
+DateOption = Annotated[str | None, typer.Option(metavar="DATE", help="A day, as 2026-11-23.")]
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Every expected error becomes one sentence on stderr and its exit code."""
+    from assets.ingestion.landing import LandingError
+    from assets.lock import FolderBusyError
+    from checks.keys import KeyFileError
+    from codebook.declaration import DeclarationError
+    from orchestration.run import UnknownSiteError
+    from orchestration.warehouse_reader import NoWarehouseError, QueryError
+
+    try:
+        yield
+    except (DeclarationError, KeyFileError, UnknownSiteError) as error:
+        _stop(str(error), WRONG)
+    except (LandingError, FolderBusyError, NoWarehouseError, QueryError) as error:
+        _stop(str(error), FAILED)
+
+
+def _stop(message: str, code: int) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def _day(text: str | None, option: str) -> object:
+    import datetime as dt
+
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError:
+        _stop(f"{option} {text}: not a day; write it as 2026-11-23", WRONG)
+        raise
+
+
+def _target(network: Path, as_of: str | None) -> Path:
+    return network / "asof" / as_of if as_of else network
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    patients: Annotated[int, typer.Option(min=4, help="How many patients.")] = 155,
+    sites: Annotated[int, typer.Option(min=1, help="How many units; beyond four the four formats repeat.")] = 4,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
+) -> None:
+    """Write a synthetic network, deliveries and all, to try Concord with."""
+    from rich.console import Console
+    from simulation.demo import FolderNotEmpty, write_demo
+
+    console = Console(highlight=False)
+    try:
+        with _errors():
+            write_demo(directory, patients=patients, sites=sites, seed=seed, on_progress=console.print)
+    except FolderNotEmpty as error:
+        _stop(str(error), WRONG)
+    console.print(f"Synthetic network written to {directory}. Next: concord run --network {directory}")
+
+
+@app.command()
+def run(
+    network: NetworkOption = HERE,
+    site: Annotated[list[str] | None, typer.Option(help="Ingest only this unit (may be given several times).")] = None,
+    as_of: DateOption = None,
+    today: DateOption = None,
+) -> None:
+    """Ingest what is new, build, judge, analyse, seal and publish.
+
+    --as-of limits the deliveries that are known and writes to asof/DATE/; --today decides what is overdue.
+    """
+    import datetime as dt
+    from typing import cast
+
+    from rich.console import Console
+
+    from codebook.network import NetworkFolder
+    from orchestration.progress import Progress
+    from orchestration.run import run_network
+    from orchestration.summary import summary_lines
+
+    console = Console(highlight=False)
+    known, now = _day(as_of, "--as-of"), _day(today, "--today")
+    with _errors():
+        result = run_network(
+            network, Progress(console), site or (), cast("dt.date | None", known), cast("dt.date | None", now)
+        )
+        target = NetworkFolder(_target(network, as_of))
+        console.print()
+        for line in summary_lines(result, target.warehouse, target.published):
+            console.print(line, soft_wrap=True)
+    for problem in result.problems:
+        typer.echo(problem, err=True)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def status(network: NetworkOption = HERE, as_of: DateOption = None) -> None:
+    """Per unit: last delivery, data through, rows, findings, overdue."""
+    from codebook.network import NetworkFolder
+    from orchestration.status import print_status, status_rows
+
+    with _errors():
+        print_status(status_rows(NetworkFolder(_target(network, as_of)).warehouse))
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help='e.g. "from harmonised.working_alliance limit 5"')],
+    network: NetworkOption = HERE,
+    as_of: DateOption = None,
+    output_format: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+) -> None:
+    """Ask the sealed warehouse: read-only, and with no access to other files. Works while a run is under way."""
+    from codebook.network import NetworkFolder
+    from orchestration.warehouse_reader import answer, write_answer
+
+    if output_format not in {"table", "csv", "json", "parquet"}:
+        _stop(f"--format {output_format}: choose table, csv, json or parquet", WRONG)
+    if output_format == "parquet" and sys.stdout.isatty():
+        _stop("--format parquet writes bytes: send them to a file with > answer.parquet", WRONG)
+    with _errors():
+        write_answer(answer(NetworkFolder(_target(network, as_of)).warehouse, sql), output_format)  # type: ignore[arg-type]
+
+
+@app.command()
+def trace(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="An id, or analysis/outcome/model/term.")],
+    network: NetworkOption = HERE,
+    as_of: DateOption = None,
+) -> None:
+    """Follow a score, an estimate or a finding back to file, row and delivery."""
+    from codebook.network import NetworkFolder
+    from orchestration.trace import print_trace
+    from orchestration.trace import trace as find
+
+    with _errors():
+        print_trace(find(NetworkFolder(_target(network, as_of)).warehouse, identifier))
+
+
+@app.command()
+def validate(network: NetworkOption = HERE) -> None:
+    """Read every declaration and say what is wrong, with file, line and key."""
+    from codebook.library import load_library
+
+    with _errors():
+        library = load_library(network)
+    typer.echo(
+        f"{library.network.name}: {len(library.sites)} units, {len(library.instruments)} instruments, "
+        f"{len(library.schedules)} schedules, {len(library.analyses)} analyses; all declarations are sound."
+    )
+
+
+@app.command()
+def key(network: NetworkOption = HERE) -> None:
+    """Make the pseudonym key of a new network (never over an old one)."""
+    from checks.keys import write_key
+    from codebook.library import load_library
+
+    with _errors():
+        path = network / load_library(network).network.privacy.key_file
+    try:
+        write_key(path)
+    except FileExistsError:
+        _stop(f"{path}: there is a key already; another one would change every id", WRONG)
+    typer.echo(f"{path} written, mode 0600. Keep a copy in a safe: without it no id can be made again.")
+
+
+@app.command()
+def ui(
+    network: NetworkOption = HERE,
+    port: Annotated[int, typer.Option(help="Where Dagster's page listens.")] = 3000,
+) -> None:
+    """Dagster's own page for this network, with its daemon: sensors and the nightly schedule run while it is open."""
+    from orchestration.ui import serve
+
+    with _errors():
+        raise typer.Exit(serve(network, port))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,118 @@
+"""`concord trace`: a score, an estimate or a finding back to file, row and delivery.
+
+What belongs here: the way back. What does not: values of other patients.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration.warehouse_reader import QueryError, open_warehouse
+
+if TYPE_CHECKING:
+    import duckdb
+
+Section = tuple[str, list[dict[str, object]]]
+
+ENTITY_QUERIES: dict[str, list[tuple[str, str]]] = {
+    "a": [
+        (
+            "assessment",
+            "select assessment_id, site_id, instrument, version, rater, occasion, assessment_date, months, delivery, "
+            "source_file, source_row from harmonised.assessment where assessment_id = ?",
+        ),
+        (
+            "scores",
+            "select scale, score, n_answered, n_items, is_prorated, status from harmonised.scale_score "
+            "where assessment_id = ? order by scale",
+        ),
+        (
+            "answers",
+            "select item, value, missing_code from harmonised.item_response where assessment_id = ? order by item",
+        ),
+    ],
+    "e": [
+        ("episode", "select * from harmonised.episode where episode_id = ?"),
+        (
+            "assessments",
+            "select instrument, occasion, months, assessment_id, delivery, source_file, source_row "
+            "from harmonised.assessment where episode_id = ? order by months, instrument",
+        ),
+    ],
+    "p": [
+        ("patient", "select * from harmonised.patient where patient_id = ?"),
+        ("units", "select * from harmonised.patient_site where patient_id = ?"),
+        ("episodes", "select episode_id, site_id, treatment from harmonised.episode where patient_id = ?"),
+    ],
+    "f": [("finding", "select * from quality.finding where finding_id = ?")],
+    "d": [("due point", "select * from quality.expected_assessment where due_point_id = ?")],
+}
+ESTIMATE_PARTS = 4
+
+
+def trace(warehouse: Path, identifier: str) -> list[Section]:
+    """Everything that leads back from an id (`a…`, `e…`, `p…`, `f…`, `d…`) or from `analysis/outcome/model/term`.
+
+    Raises:
+        QueryError: nothing has that id.
+    """
+    with open_warehouse(warehouse) as connection:
+        if "/" in identifier:
+            sections = _trace_estimate(connection, identifier)
+        else:
+            queries = ENTITY_QUERIES.get(identifier[:1], [])
+            sections = [(title, _rows(connection, sql, [identifier])) for title, sql in queries]
+    if not sections or not sections[0][1]:
+        raise QueryError(
+            f"nothing is called '{identifier}'; give an id (a…, e…, p…, f…, d…) or analysis/outcome/model/term"
+        )
+    return sections
+
+
+def _trace_estimate(connection: duckdb.DuckDBPyConnection, identifier: str) -> list[Section]:
+    parts = identifier.split("/")
+    if len(parts) != ESTIMATE_PARTS:
+        return []
+    estimate = _rows(
+        connection,
+        "select * from results.estimate where analysis = ? and outcome = ? and model = ? and term = ?",
+        parts,
+    )
+    fit = _rows(connection, "select * from results.fit where analysis = ? and outcome = ? and model = ?", parts[:3])
+    deliveries = _rows(
+        connection,
+        "select assessment.site_id, assessment.delivery, assessment.source_file, count(*) as n_assessments "
+        "from harmonised.assessment where delivery is not null group by all order by all",
+        [],
+    )
+    return [("estimate", estimate), ("fit", fit), ("deliveries that the warehouse was built from", deliveries)]
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: list[str]) -> list[dict[str, object]]:
+    result = connection.execute(sql, values)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def print_trace(sections: list[Section]) -> None:
+    """As lines for people: one record is listed downwards, several as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for title, rows in sections:
+        console.print(f"[bold]{title}[/bold]" + ("" if rows else "  none"))
+        table = Table(show_edge=False, pad_edge=False, show_header=len(rows) > 1)
+        if len(rows) == 1:
+            table.add_column()
+            table.add_column()
+            for name, value in rows[0].items():
+                table.add_row(name, "" if value is None else str(value))
+        else:
+            for name in rows[0] if rows else ():
+                table.add_column(name)
+            for row in rows:
+                table.add_row(*("" if value is None else str(value) for value in row.values()))
+        if rows:
+            console.print(table)
