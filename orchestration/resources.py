@@ -3,8 +3,6 @@
 What belongs here: resources. What does not: any path or secret read at import.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import dagster as dg

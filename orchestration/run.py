@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -27,6 +26,9 @@ from orchestration.resources import NETWORK_VARIABLE
 
 if TYPE_CHECKING:
     import dagster as dg
+
+WAIT_SECONDS = 60.0
+"""A dbt that outlived a killed run may still hold the folder: it is waited for this long."""
 
 Outcome = Literal["taken", "reworked", "held", "failed"]
 
@@ -87,7 +89,7 @@ def run_network(
     _ = room.pseudonyms  # a missing key is told before anything is done
     clocks = Clocks.of(as_of, today, library.network.today)
     result = RunResult(clocks)
-    with folder_lock(room.root, is_exclusive=True):
+    with folder_lock(room.root, is_exclusive=True, wait_seconds=WAIT_SECONDS):
         with progress.step("start", "start: load Dagster, sweep what a killed run left") as said:
             swept = _sweep(room, clocks)
             engine = _Engine(room, clocks)
@@ -152,7 +154,6 @@ class _Engine:
         from orchestration.definitions import defs
         from orchestration.instance import close_killed_runs, open_instance
 
-        logging.getLogger("dagster").setLevel(logging.CRITICAL)
         self._dg = dg
         self._room = room
         self._clocks = clocks
@@ -193,6 +194,7 @@ class _Engine:
             partition_key=partition,
             instance=self._instance,
             raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={RUN_TAG: "concord run", **self._clocks.tags(), **tags},
         )
 

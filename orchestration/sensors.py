@@ -3,8 +3,6 @@
 What belongs here: looking, and asking for runs. What does not: taking deliveries (`assets.ingestion`).
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 What belongs here: wiring. What does not: any logic (`assets.ingestion.ingest`).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from assets.ingestion import ingest, pending
@@ -27,7 +25,7 @@ WAIT_SECONDS = 3600.0
     kinds={"polars", "parquet"},
     output_required=False,
 )
-def staged_delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+def staged_delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """One delivery of one unit, read, mapped, pseudonymised, checked and staged; or held, with its receipt."""
     room: NetworkRoom = context.resources.network
     library, site = room.library, room.library.sites[context.partition_key]
@@ -60,7 +58,7 @@ def staged_delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult[N
     group_name="ingestion",
     kinds={"parquet"},
 )
-def accepted_delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+def accepted_delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The staged delivery in the lake, with its receipt: the only way into the warehouse."""
     room: NetworkRoom = context.resources.network
     with folder_lock(room.root, is_exclusive=False, wait_seconds=WAIT_SECONDS):

@@ -1,0 +1,1 @@
+"""Tables, figures and pages, read-only from the sealed file."""

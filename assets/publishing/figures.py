@@ -1,0 +1,262 @@
+"""Trajectories drawn: SVG for the page (its colours follow the reader's theme), SVG to keep, and an interactive page.
+
+What belongs here: Altair charts and their colours. What does not: the numbers (`trajectory`), or words around figures.
+Every colour of a chart is one of `COLOURS`, so that it can be exchanged for a CSS variable afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from assets.publishing.trajectory import Trajectory
+
+COLOURS = {
+    "#1c2127": "--ink",
+    "#59616b": "--muted",
+    "#dde1e6": "--line",
+    "#0b5c8b": "--group-0",
+    "#b04308": "--group-1",
+}
+"""Colour of a chart → variable of the style sheet that stands for the same."""
+INK, MUTED, LINE, GROUP_0, GROUP_1 = COLOURS
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+PANEL_WIDTH, PANEL_HEIGHT = 250, 190
+DODGE_MONTHS = 0.45
+"""Groups stand this far to the left and right of their occasion, so that their intervals do not hide each other."""
+SYNTHETIC_MARK = "synthetic data"
+
+
+@dataclass(frozen=True)
+class DrawnPanel:
+    """One outcome, as SVG for the page, with what it shows in a sentence."""
+
+    label: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A trajectory in its three forms."""
+
+    panels: tuple[DrawnPanel, ...]
+    svg: str
+    spec: str
+    """Vega-Lite JSON of the interactive figure."""
+
+
+def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
+    """Draw what may be shown; None where nothing may."""
+    import altair as alt
+    import vl_convert
+
+    if trajectory.shown.is_empty():
+        return None
+    outcomes = [
+        (outcome, label)
+        for outcome, label in trajectory.analysis.outcomes.items()
+        if not trajectory.shown.filter(pl.col("outcome") == outcome).is_empty()
+    ]
+    panels = []
+    for outcome, label in outcomes:
+        chart = _configured(_panel(trajectory, outcome, is_synthetic=is_synthetic))
+        svg = vl_convert.vegalite_to_svg(_bare(chart))
+        panels.append(DrawnPanel(label, themed(svg, _sentence(trajectory, outcome, label))))
+    charts = [
+        _panel(
+            trajectory, outcome, is_synthetic=is_synthetic and position == len(outcomes) - 1, has_legend=True
+        ).properties(title=label)
+        for position, (outcome, label) in enumerate(outcomes)
+    ]
+    whole = _configured(alt.hconcat(*charts, spacing=28), background="#ffffff")
+    svg = vl_convert.vegalite_to_svg(_bare(whole))
+    spec = json.dumps(_bare(_configured(_interactive(trajectory, outcomes, is_synthetic=is_synthetic))), sort_keys=True)
+    return DrawnFigure(tuple(panels), svg, spec)
+
+
+def themed(svg: str, description: str) -> str:
+    """An SVG for inside a page: colours become variables, and it is one picture with one description."""
+    for colour, variable in COLOURS.items():
+        svg = re.sub(re.escape(colour), f"var({variable})", svg, flags=re.IGNORECASE)
+    svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
+    svg = re.sub(r' font-family="[^"]*"', "", svg)
+    label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return re.sub(r' width="([\d.]+)" height="([\d.]+)"', f' role="img" aria-label="{label}"', svg, count=1)
+
+
+def _bare(chart: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = chart.to_dict()
+    spec.pop("$schema", None)
+    return spec
+
+
+def _configured(chart: Any, background: str = "transparent") -> Any:
+    return (
+        chart.configure(font=FONT, background=background, padding=4)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=MUTED, titleColor=MUTED, gridColor=LINE, domainColor=MUTED, tickColor=MUTED,
+            labelFontSize=11, titleFontSize=11, titleFontWeight="normal", domain=False, ticks=False, labelPadding=6,
+        )
+        .configure_title(color=INK, fontSize=13, fontWeight=600, anchor="start", offset=10)
+        .configure_legend(labelColor=INK, titleColor=MUTED, labelFontSize=12, symbolSize=70, orient="top", title=None)
+        .configure_concat(spacing=28)
+    )  # fmt: skip
+
+
+def _scale(trajectory: Trajectory) -> tuple[list[str], list[str], list[str]]:
+    """Group labels with their colours and shapes, in the order of the levels."""
+    labels = [trajectory.figure.labels.get(group, str(group)) for group in sorted(trajectory.group_sizes)]
+    return labels, [GROUP_0, GROUP_1][: len(labels)], ["circle", "square"][: len(labels)]
+
+
+def _domain(trajectory: Trajectory, outcome: str) -> list[float]:
+    rows = trajectory.shown if trajectory.is_one_scale else trajectory.shown.filter(pl.col("outcome") == outcome)
+    lines = trajectory.lines.filter(pl.col("outcome").is_in(rows["outcome"].unique().to_list()))
+    values = [
+        value
+        for column in (rows["ci_low"], rows["ci_high"], rows["mean"], lines["y"])
+        for value in column.drop_nulls().to_list()
+    ]
+    low, high = min(values), max(values)
+    pad = 0.06 * (high - low or 1.0)
+    return [round(low - pad, 3), round(high + pad, 3)]
+
+
+def _points(trajectory: Trajectory, outcomes: list[str]) -> pl.DataFrame:
+    labels, _, _ = _scale(trajectory)
+    shift = {label: DODGE_MONTHS * (2 * place - (len(labels) - 1)) for place, label in enumerate(labels)}
+    return (
+        trajectory.shown.filter(pl.col("outcome").is_in(outcomes))
+        .drop("is_suppressed")
+        .with_columns(
+            (pl.col("months") + pl.col("group_label").replace_strict(shift, return_dtype=pl.Float64)).alias("x")
+        )
+    )
+
+
+def _values(frame: pl.DataFrame) -> Any:
+    import altair as alt
+
+    return alt.Data(values=frame.to_dicts())
+
+
+def _layers(trajectory: Trajectory, outcomes: list[str], y: Any, *, legend: Any, height: int) -> list[Any]:
+    import altair as alt
+
+    labels, colours, shapes = _scale(trajectory)
+    points = _points(trajectory, outcomes)
+    months = sorted(points["months"].unique().to_list())
+    lines = trajectory.lines.filter(pl.col("outcome").is_in(outcomes))
+    edge = max(1.5, 0.04 * (months[-1] - months[0]))
+    x_scale = alt.Scale(domain=[months[0] - edge, months[-1] + edge], nice=False, zero=False)
+    axis = alt.Axis(values=months, title=None, grid=False, format="d" if all(m == int(m) for m in months) else ".1f")
+    x = alt.X("x:Q", scale=x_scale, axis=axis)
+    colour = alt.Color("group_label:N", scale=alt.Scale(domain=labels, range=colours), legend=legend)
+    shape = alt.Shape("group_label:N", scale=alt.Scale(domain=labels, range=shapes), legend=legend)
+    tooltip = [
+        alt.Tooltip("outcome_label:N", title="Outcome"),
+        alt.Tooltip("group_label:N", title="Group"),
+        alt.Tooltip("months:Q", title="Month"),
+        alt.Tooltip("n_patients:Q", title="Patients"),
+        alt.Tooltip("mean:Q", title="Observed mean", format=".2f"),
+        alt.Tooltip("ci_low:Q", title="95 % from", format=".2f"),
+        alt.Tooltip("ci_high:Q", title="95 % to", format=".2f"),
+    ]
+    base = alt.Chart(_values(points))
+    whiskers = base.mark_rule(strokeWidth=1, opacity=0.75).encode(
+        x=x, y=y("ci_low"), y2=alt.Y2("ci_high"), color=colour
+    )
+    marks = base.mark_point(filled=True, size=44, opacity=1).encode(
+        x=x, y=y("mean"), color=colour, shape=shape, tooltip=tooltip
+    )
+    strips = [
+        base.transform_filter(alt.FieldEqualPredicate(field="group_label", equal=label))
+        .mark_text(fontSize=10, baseline="middle", color=colours[place])
+        .encode(x=alt.X("months:Q", scale=x_scale, axis=axis), y=alt.value(height + 31 + 14 * place), text="n_patients:Q")
+        for place, label in enumerate(labels)
+    ]
+    names = [
+        alt.Chart(alt.Data(values=[{"name": "n"}]))
+        .mark_text(fontSize=10, baseline="middle", align="right", color=colours[place], fontStyle="italic")
+        .encode(x=alt.value(-8), y=alt.value(height + 31 + 14 * place), text="name:N")
+        for place in range(len(labels))
+    ]
+    model = (
+        alt.Chart(_values(lines))
+        .mark_line(strokeWidth=2.25)
+        .encode(x=alt.X("months:Q", scale=x_scale, axis=axis), y=y("y"), color=colour)
+    )
+    return [*([model] if not lines.is_empty() else []), whiskers, marks, *strips, *names]
+
+
+def _panel(trajectory: Trajectory, outcome: str, *, is_synthetic: bool, has_legend: bool = False) -> Any:
+    import altair as alt
+
+    domain = _domain(trajectory, outcome)
+
+    def y(field: str) -> Any:
+        return alt.Y(
+            f"{field}:Q", scale=alt.Scale(domain=domain, zero=False, nice=False), axis=alt.Axis(title=None, tickCount=5)
+        )
+
+    legend = alt.Legend(title=None) if has_legend else None
+    layers = _layers(trajectory, [outcome], y, legend=legend, height=PANEL_HEIGHT)
+    if is_synthetic:
+        layers.append(_mark(PANEL_WIDTH))
+    return alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
+
+
+def _mark(width: int) -> Any:
+    import altair as alt
+
+    return (
+        alt.Chart(alt.Data(values=[{"mark": SYNTHETIC_MARK}]))
+        .mark_text(align="right", baseline="bottom", fontSize=10, fontStyle="italic", color=MUTED)
+        .encode(x=alt.value(width), y=alt.value(-2), text="mark:N")
+    )
+
+
+def _interactive(trajectory: Trajectory, outcomes: list[tuple[str, str]], *, is_synthetic: bool) -> Any:
+    """One panel, the outcome chosen from a list; pointing at a mean shows its numbers."""
+    import altair as alt
+
+    keys, labels = [key for key, _ in outcomes], [label for _, label in outcomes]
+    chosen = alt.param(name="outcome", value=keys[0], bind=alt.binding_select(options=keys, labels=labels, name="Outcome "))
+
+    def y(field: str) -> Any:
+        scale = alt.Scale(domain=_domain(trajectory, keys[0]), zero=False, nice=False) if trajectory.is_one_scale else (
+            alt.Scale(zero=False)
+        )
+        return alt.Y(f"{field}:Q", scale=scale, axis=alt.Axis(title=None, tickCount=5))
+
+    layers = _layers(trajectory, keys, y, legend=alt.Legend(title=None), height=320)
+    picked = [
+        layer.transform_filter(alt.datum.outcome == chosen) if _has_outcome(layer) else layer for layer in layers
+    ]
+    if is_synthetic:
+        picked.append(_mark(600))
+    return alt.layer(*picked).properties(width=600, height=320).add_params(chosen)
+
+
+def _has_outcome(layer: Any) -> bool:
+    return "outcome" in layer.data.values[0]
+
+
+def _sentence(trajectory: Trajectory, outcome: str, label: str) -> str:
+    groups, _, _ = _scale(trajectory)
+    parts = []
+    for group in groups:
+        rows = trajectory.shown.filter((pl.col("outcome") == outcome) & (pl.col("group_label") == group)).sort("months")
+        if rows.is_empty():
+            continue
+        first, last = rows.row(0, named=True), rows.row(-1, named=True)
+        parts.append(
+            f"{group}: observed mean {first['mean']:.1f} at month {first['months']:g}, "
+            f"{last['mean']:.1f} at month {last['months']:g}"
+        )
+    return f"{label} over months by group. {'; '.join(parts)}. The numbers stand in the table below."

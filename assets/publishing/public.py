@@ -1,0 +1,337 @@
+"""What the public page says: the network in numbers, and every declared analysis, suppressed.
+
+What belongs here: the content of `published/public`. What does not: arranging estimates (`estimates`), drawing
+(`figures`), or HTML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from assets.publishing import words
+from assets.publishing.disclosure import Disclosure
+from assets.publishing.estimates import (
+    SLOPE,
+    Block,
+    Fitted,
+    TermTable,
+    covariate_labels,
+    fitted_models,
+    journal_table,
+    term_table,
+    tidy_table,
+)
+from assets.publishing.figures import DrawnFigure, draw
+from assets.publishing.formatting import count, number, p_value, plural, share
+from assets.publishing.network import completeness, instrument_order
+from assets.publishing.reading import Reading, growth_models, key_label, key_models, read, slope_words
+from assets.publishing.sources import Warehouse
+from assets.publishing.trajectory import OBSERVED_SCHEMA, Trajectory, trajectory
+from codebook.analysis import Analysis
+from codebook.library import Library
+
+SUPPRESSED = "suppressed"
+ASSESSMENT_SCHEMA = pl.Schema(
+    {
+        "instrument": pl.String(),
+        "name": pl.String(),
+        "n_patients": pl.Int64(),
+        "n_expected": pl.Int64(),
+        "n_received": pl.Int64(),
+        "n_scorable": pl.Int64(),
+        "is_suppressed": pl.Boolean(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class InstrumentRow:
+    """One instrument: who answered it, and how much of what was expected came."""
+
+    name: str
+    title: str
+    direction: str
+    versions: str
+    n_patients: str
+    received: str
+    scorable: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The network in numbers; None is suppressed."""
+
+    n_units: int
+    n_patients: int | None
+    n_episodes: int | None
+    n_assessments: int | None
+    n_expected: int
+    n_received: int
+
+
+@dataclass(frozen=True)
+class MeanRow:
+    """Observed means of one outcome and group, one cell per occasion: mean, interval, n."""
+
+    outcome: str
+    group: str
+    cells: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class AnalysisPart:
+    """One analysis as its section prints it."""
+
+    analysis: Analysis
+    fitted: list[Fitted]
+    blocks: list[Block]
+    several: list[TermTable]
+    terms: list[TermTable]
+    trajectory: Trajectory | None
+    figure: DrawnFigure | None
+    months: tuple[str, ...]
+    means: tuple[MeanRow, ...]
+    reading: Reading
+    direction: str
+    panel_sentence: str
+    syntax: tuple[tuple[str, str], ...]
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether any model is compared with a refitted reference."""
+        return any(item.model.reference for item in self.fitted)
+
+
+@dataclass(frozen=True)
+class PublicContent:
+    """Everything the public page and its downloads hold."""
+
+    counts: Counts
+    instruments: tuple[InstrumentRow, ...]
+    assessments: pl.DataFrame
+    parts: tuple[AnalysisPart, ...]
+    sentence: str
+
+
+def content(warehouse: Warehouse, library: Library, rule: Disclosure) -> PublicContent:
+    """Read and suppress; nothing after this sees a number that may not be shown."""
+    counts = _counts(warehouse, library, rule)
+    instruments, assessments = _instruments(warehouse, library, rule)
+    estimates = warehouse.table("results.estimate", "analysis, outcome, model, term")
+    fits = warehouse.table("results.fit", "analysis, outcome, model")
+    parts = tuple(
+        _part(warehouse, library, analysis, estimates, fits, rule)
+        for _, analysis in sorted(library.analyses.items(), key=lambda pair: (pair[1].figure is None, pair[0]))
+    )
+    return PublicContent(counts, instruments, assessments, parts, first_sentence(counts, parts))
+
+
+def first_sentence(counts: Counts, parts: tuple[AnalysisPart, ...]) -> str:
+    """Who was seen, how much came of what was expected, and the main result: one sentence of numbers."""
+    who = "A number of patients too small to print" if counts.n_patients is None else plural(counts.n_patients, "patient")
+    text = f"{who} in {plural(counts.n_units, 'unit')}"
+    if counts.n_expected:
+        text += f", {share(counts.n_received, counts.n_expected)} of the expected assessments received"
+    elif counts.n_assessments is not None:
+        text += f", {plural(counts.n_assessments, 'assessment')}"
+    for part in parts:
+        result = _headline(part)
+        if result:
+            return f"{text}; {result}."
+    return f"{text}."
+
+
+def _headline(part: AnalysisPart) -> str:
+    growth = {item.outcome: item for item in growth_models(part.fitted)}
+    found = []
+    for item in key_models(part.analysis, part.fitted):
+        term = tuple(sorted((*item.predictors[0].split(":"), "months")))
+        if item.outcome in growth and SLOPE in growth[item.outcome].estimates and term in item.estimates:
+            p = item.estimates[term].p_value
+            found.append((1.0 if p is None else p, item, item.estimates[term]))
+    if found:
+        _, item, effect = min(found, key=lambda entry: entry[0])
+        text = slope_words(growth[item.outcome])
+        if effect.p_value is not None and effect.p_value < 0.05:
+            size = number(abs(effect.value), 2)
+            more = "more" if effect.value > 0 else "less"
+            return f"{text}, by {size} {more} with {key_label(part.analysis, item)} ({p_value(effect.p_value)})"
+        return text
+    return slope_words(next(iter(growth.values()))) if growth else ""
+
+
+def _counts(warehouse: Warehouse, library: Library, rule: Disclosure) -> Counts:
+    def publishable(table: str, what: str = "*") -> int | None:
+        n = warehouse.value(f"select count({what}) from {table}") if warehouse.has(table) else 0
+        return n if rule.allows(n) else None
+
+    frame = completeness(warehouse)
+    n_units = (
+        warehouse.value("select count(distinct site_id) from harmonised.episode")
+        if warehouse.has("harmonised.episode")
+        else len(library.sites)
+    )
+    patients = publishable("harmonised.patient", "distinct patient_id")
+    expected, received = int(frame["n_expected"].sum()), int(frame["n_received"].sum())
+    is_shown = patients is not None and rule.allows_part(received, expected)
+    return Counts(
+        n_units,
+        patients,
+        publishable("harmonised.episode") if patients is not None else None,
+        publishable("harmonised.assessment") if patients is not None else None,
+        expected if is_shown else 0,
+        received if is_shown else 0,
+    )
+
+
+def _instruments(
+    warehouse: Warehouse, library: Library, rule: Disclosure
+) -> tuple[tuple[InstrumentRow, ...], pl.DataFrame]:
+    if not warehouse.has("harmonised.assessment"):
+        return (), pl.DataFrame(schema=ASSESSMENT_SCHEMA)
+    used = {
+        row["instrument"]: row
+        for row in warehouse.frame(
+            "select instrument, count(distinct patient_id) as n, count(*) as n_assessments, "
+            "string_agg(distinct version, ',' order by version) as versions "
+            "from harmonised.assessment group by all order by all"
+        ).to_dicts()
+    }
+    sums = {
+        row["instrument"]: row
+        for row in completeness(warehouse)
+        .group_by("instrument")
+        .agg(pl.col("n_expected", "n_received", "n_scorable").sum())
+        .to_dicts()
+    }
+    rows, table = [], []
+    for key in instrument_order(library, sorted({*used, *sums})):
+        own, total = used.get(key, {}), sums.get(key, {})
+        n_patients = int(own.get("n", 0))
+        expected, received, scorable = (int(total.get(c) or 0) for c in ("n_expected", "n_received", "n_scorable"))
+        is_shown = rule.allows(n_patients)
+        shows_received = is_shown and rule.allows_part(received, expected)
+        shows_scorable = shows_received and rule.allows_part(scorable, expected)
+        known = library.instruments.get(key)
+        labels = {version.key: version.label for version in known.versions} if known else {}
+        rows.append(
+            InstrumentRow(
+                words.short_name(key),
+                words.instrument_title(library, key),
+                words.DIRECTIONS[known.direction] if known else "",
+                "; ".join(labels.get(v, v) for v in (own.get("versions") or "").split(",") if v),
+                count(n_patients) if is_shown else SUPPRESSED,
+                share(received, expected) if shows_received else SUPPRESSED,
+                share(scorable, expected) if shows_scorable else SUPPRESSED,
+            )
+        )
+        table.append(
+            {
+                "instrument": key,
+                "name": words.instrument_title(library, key),
+                "n_patients": n_patients if is_shown else None,
+                "n_expected": expected if shows_received else None,
+                "n_received": received if shows_received else None,
+                "n_scorable": scorable if shows_scorable else None,
+                "is_suppressed": not (is_shown and shows_received and shows_scorable),
+            }
+        )
+    return tuple(rows), pl.DataFrame(table, schema=ASSESSMENT_SCHEMA)
+
+
+def _part(
+    warehouse: Warehouse,
+    library: Library,
+    analysis: Analysis,
+    estimates: pl.DataFrame,
+    fits: pl.DataFrame,
+    rule: Disclosure,
+) -> AnalysisPart:
+    table = f"analysis.{analysis.panel.name}"
+    panel = warehouse.table(table, "patient_id, episode_id, months") if warehouse.has(table) else None
+    fitted = fitted_models(analysis, estimates, fits, panel, rule)
+    path = trajectory(analysis, library, panel, fitted, rule) if panel is not None else None
+    figure = draw(path, is_synthetic=library.network.is_synthetic) if path else None
+    labels = covariate_labels(analysis)
+    months, means = _means(path)
+    return AnalysisPart(
+        analysis,
+        fitted,
+        journal_table(fitted),
+        term_table(fitted, labels, only_several=True),
+        term_table(fitted, labels),
+        path,
+        figure,
+        months,
+        means,
+        read(analysis, fitted),
+        _direction(library, analysis),
+        _panel_sentence(library, analysis),
+        tuple((model.label, _syntax(model.terms, model.random)) for model in analysis.models),
+    )
+
+
+def observed_table(part: AnalysisPart) -> pl.DataFrame:
+    """Observed means for download, suppressed cells without numbers."""
+    return part.trajectory.observed if part.trajectory is not None else pl.DataFrame(schema=OBSERVED_SCHEMA)
+
+
+def models_table(part: AnalysisPart) -> pl.DataFrame:
+    """Estimates for download."""
+    return tidy_table(part.fitted)
+
+
+def _means(path: Trajectory | None) -> tuple[tuple[str, ...], tuple[MeanRow, ...]]:
+    if path is None or path.observed.is_empty():
+        return (), ()
+    months = sorted(path.observed["months"].unique().to_list())
+    rows = []
+    for (outcome, group), cells in path.observed.group_by("outcome_label", "group_label", maintain_order=True):
+        by_month = {row["months"]: row for row in cells.to_dicts()}
+        rows.append(MeanRow(str(outcome), str(group), tuple(_mean_cell(by_month.get(month)) for month in months)))
+    return tuple(f"{month:g}" for month in months), tuple(rows)
+
+
+def _mean_cell(row: dict[str, float] | None) -> tuple[str, str, str]:
+    if row is None:
+        return "–", "", ""
+    if row["is_suppressed"]:
+        return SUPPRESSED, "", ""
+    interval = f"{number(row['ci_low'], 1)} to {number(row['ci_high'], 1)}" if row["ci_low"] is not None else ""
+    return number(row["mean"], 1), interval, count(int(row["n_patients"]))
+
+
+def _direction(library: Library, analysis: Analysis) -> str:
+    """`higher is better`, or which outcome is which, where the instruments of the outcomes differ."""
+    by_words: dict[str, list[str]] = {}
+    for outcome, label in analysis.outcomes.items():
+        known = library.instruments.get(analysis.panel.measures[outcome].instruments[0])
+        if known:
+            by_words.setdefault(words.DIRECTIONS[known.direction], []).append(label)
+    if len(by_words) == 1:
+        return next(iter(by_words)).capitalize() + "."
+    return "; ".join(f"{', '.join(labels)}: {text}" for text, labels in by_words.items()) + ("." if by_words else "")
+
+
+def _panel_sentence(library: Library, analysis: Analysis) -> str:
+    panel = analysis.panel
+    measures = [
+        f"{label}: {words.scale_label(library, measure.instruments[0], measure.scale)} of "
+        f"{' and '.join(words.short_name(key) for key in measure.instruments)}, rated by the {measure.rater}"
+        for outcome, label in analysis.outcomes.items()
+        for measure in (panel.measures[outcome],)
+    ]
+    parts = [f"One row per {panel.grain}." if not panel.grain.endswith(".") else panel.grain, f"{'; '.join(measures)}."]
+    if panel.discharge_at_months is not None:
+        parts.append(f"Assessments at discharge are placed at month {panel.discharge_at_months:g}.")
+    if panel.after_months is not None:
+        parts.append(f"Only assessments after month {panel.after_months:g}.")
+    if panel.max_months is not None:
+        parts.append(f"Only assessments up to month {panel.max_months:g}.")
+    return " ".join(parts)
+
+
+def _syntax(terms: tuple[str, ...], random: str) -> str:
+    return f"y ~ {' + '.join(terms)} + ({'1 + months' if random == 'intercept_and_slope' else '1'} | patient)"

@@ -1,0 +1,6 @@
+select
+    patient_id,
+    purpose,
+    status,
+    status_date
+from {{ ref('stg_consent') }}
