@@ -81,6 +81,7 @@ def demo(
 ) -> None:
     """Write a synthetic network, deliveries and all, to try Concord with."""
     from rich.console import Console
+
     from simulation.demo import FolderNotEmpty, write_demo
 
     console = Console(highlight=False)
@@ -170,6 +171,33 @@ def trace(
 
     with _errors():
         print_trace(find(NetworkFolder(_target(network, as_of)).warehouse, identifier))
+
+
+@app.command()
+def fit(
+    formula: Annotated[str, typer.Argument(metavar="FORMULA", help='e.g. "task ~ months * poor_outcome"')],
+    data: Annotated[Path, typer.Option(help="CSV or Parquet file, one row per observation.")],
+    patient: Annotated[str, typer.Option(help="Column that says whose row it is.")],
+    time: Annotated[str, typer.Option(help="Column of time, in months.")],
+    random: Annotated[str, typer.Option(help="intercept, or intercept_and_slope.")] = "intercept_and_slope",
+    method: Annotated[str, typer.Option(help="ML or REML.")] = "ML",
+    output_format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+) -> None:
+    """Fit one linear mixed model: random intercept (and slope in time) per patient."""
+    from assets.analysis.formula import FormulaError
+    from orchestration.fit import DataError, fit_file, print_fit
+
+    allowed = {"--random": (random, ("intercept", "intercept_and_slope")), "--method": (method, ("ML", "REML"))}
+    allowed["--format"] = (output_format, ("table", "json"))
+    for option, (given, values) in allowed.items():
+        if given not in values:
+            _stop(f"{option} {given}: choose {' or '.join(values)}", WRONG)
+    try:
+        fitted = fit_file(formula, data, patient, time, method, random)
+    except (FormulaError, DataError) as error:
+        _stop(str(error), WRONG)
+    print_fit(fitted, output_format)
+    raise typer.Exit(FAILED if fitted.reason else 0)
 
 
 @app.command()

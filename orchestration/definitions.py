@@ -23,7 +23,13 @@ from orchestration.sensors import after_ingestion, landing
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Assets, checks, jobs, schedule and sensors; resources as given, else the network of CONCORD_NETWORK."""
     return dg.Definitions(
-        assets=[*ingestion.ASSETS, *warehouse.lake_specs(), warehouse.dbt_definitions(), *warehouse.ASSETS, *publishing.ASSETS],
+        assets=[
+            *ingestion.ASSETS,
+            *warehouse.lake_specs(),
+            warehouse.dbt_definitions(),
+            *warehouse.ASSETS,
+            *publishing.ASSETS,
+        ],
         jobs=[ingest_site, build_network],
         schedules=[nightly],
         sensors=[landing, after_ingestion],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from orchestration.tables import print_table
 from orchestration.warehouse_reader import open_warehouse
 
 STATUS_SQL = """
@@ -63,24 +64,20 @@ def status_rows(warehouse: Path) -> list[dict[str, object]]:
 
 def print_status(rows: list[dict[str, object]]) -> None:
     """As a table for people."""
-    from rich.console import Console
-    from rich.table import Table
+    print_table(COLUMNS, [_line(row) for row in rows])
 
-    table = Table(show_edge=False, pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name in COLUMNS[:4] else "right")
-    for row in rows:
-        gate = str(row["gate"])
-        table.add_row(
-            str(row["site_id"]),
-            str(row["last_delivery"]),
-            gate if gate == "accepted" else f"HELD {gate.removeprefix('held: ')}",
-            str(row["data_through"] or "n/a"),
-            str(row["n_rows_landed"]),
-            str(row["n_rows_accepted"]),
-            str(row["n_rows_quarantined"]),
-            f"{row['findings_open']} of {row['findings_all']}",
-            str(row["overdue"]),
-            str(row["awaiting_delivery"]),
-        )
-    Console(highlight=False).print(table)
+
+def _line(row: dict[str, object]) -> list[object]:
+    gate = str(row["gate"])
+    return [
+        row["site_id"],
+        row["last_delivery"],
+        gate if gate == "accepted" else f"HELD {gate.removeprefix('held: ')}",
+        row["data_through"] or "n/a",
+        row["n_rows_landed"],
+        row["n_rows_accepted"],
+        row["n_rows_quarantined"],
+        f"{row['findings_open']} of {row['findings_all']}",
+        row["overdue"],
+        row["awaiting_delivery"],
+    ]

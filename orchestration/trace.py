@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration.tables import print_records
 from orchestration.warehouse_reader import QueryError, open_warehouse
 
 if TYPE_CHECKING:
@@ -96,23 +97,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: list[str]) ->
 
 
 def print_trace(sections: list[Section]) -> None:
-    """As lines for people: one record is listed downwards, several as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
+    """Section by section: one record is listed downwards, several as a table."""
     for title, rows in sections:
-        console.print(f"[bold]{title}[/bold]" + ("" if rows else "  none"))
-        table = Table(show_edge=False, pad_edge=False, show_header=len(rows) > 1)
-        if len(rows) == 1:
-            table.add_column()
-            table.add_column()
-            for name, value in rows[0].items():
-                table.add_row(name, "" if value is None else str(value))
-        else:
-            for name in rows[0] if rows else ():
-                table.add_column(name)
-            for row in rows:
-                table.add_row(*("" if value is None else str(value) for value in row.values()))
-        if rows:
-            console.print(table)
+        print(f"{title}: {'none' if not rows else ''}".rstrip())
+        print_records(rows)
+        print()

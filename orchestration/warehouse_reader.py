@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from orchestration.tables import print_table
+
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
@@ -78,25 +80,6 @@ def write_answer(table: pa.Table, output_format: OutputFormat) -> None:
     elif output_format == "parquet":
         frame.write_parquet(sys.stdout.buffer)
     else:
-        _print_table(frame)
-
-
-def _print_table(frame: object) -> None:
-    import polars as pl
-    from rich.console import Console
-    from rich.table import Table
-
-    assert isinstance(frame, pl.DataFrame)
-    table = Table(show_edge=False, pad_edge=False)
-    for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", no_wrap=True)
-    for row in frame.head(SHOWN_ROWS).iter_rows():
-        table.add_row(
-            *("" if cell is None else f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row)
-        )
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000
-    console.print(table)
-    if frame.height > SHOWN_ROWS:
-        console.print(f"… {frame.height - SHOWN_ROWS} more of {frame.height} rows; --format csv prints all")
+        print_table(frame.columns, frame.head(SHOWN_ROWS).iter_rows())
+        if frame.height > SHOWN_ROWS:
+            print(f"… {frame.height - SHOWN_ROWS} more of {frame.height} rows; --format csv prints all")

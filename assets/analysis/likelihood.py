@@ -152,9 +152,8 @@ class ProfiledLikelihood:
             found = minimize(
                 objective, theta, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-15, "gtol": 1e-7}
             )
-            is_still = bool(np.abs(found.x - theta).max() < 1e-6)
             theta = found.x
-            if is_still:
+            if np.abs(found.jac).max() < GRADIENT_TOLERANCE / 10:
                 break
         return unpack(theta) / self.z_scale[:, None]
 

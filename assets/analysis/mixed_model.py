@@ -40,8 +40,9 @@ RANDOM_TEXT = {"intercept": "random intercept", "intercept_and_slope": "random i
 class MixedModelFit:
     """What one fit says; with a `reason` nothing was estimated and every number of it is null.
 
-    `estimates` has a row for each term. Slopes are per month, `var_slope` per month squared. `is_converged`: at the
-    reported variances the conditions for a maximum of our own likelihood hold, inside or on the boundary.
+    `estimates` has a row for each term. Slopes are per month, `var_slope` per month squared. `is_converged`: where our
+    own likelihood was maximised, the conditions for a maximum hold (inside or on the boundary), and the reported
+    estimate lies within `AGREEMENT` of it.
     `is_singular`: the covariance of the random effects lies on the boundary (lme4's rule).
     """
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from assets.ingestion.columns import export
 from checks.findings import DATE_IMPLAUSIBLE, DATE_UNREADABLE, NUMBER_UNREADABLE, Class, finding_frame
 from codebook.site import FieldMapping
 
@@ -31,15 +32,15 @@ class FieldReader:
     decimal: str
     latest: dt.date
     """No date of a delivery can lie behind the delivery itself."""
+    instrument: str | None = None
+    """The form that is being read, if it is one."""
     findings: list[pl.DataFrame] = field(default_factory=list)
 
     def text(self, column: str) -> pl.Series:
         """A column with its missing codes as null."""
         codes = {**self.missing.get("", {}), **self.missing.get(column, {})}
-        series = self.frame[column]
-        return series.to_frame().select(
-            pl.when(pl.col(column).is_in(list(codes))).then(None).otherwise(pl.col(column)).alias(column)
-        )[column]
+        text = export(column)
+        return self.frame.select(pl.when(~text.is_in(list(codes))).then(text).alias(column))[column]
 
     def coded(self, declared: FieldMapping, field_name: str) -> pl.Series:
         """A field by its codes; a text that the codes do not know is voided with a finding `<field>-code`."""
@@ -86,7 +87,15 @@ class FieldReader:
             return
         rows = self.frame.filter(mask).with_columns(pl.col(entity).alias("entity"))
         self.findings.append(
-            finding_frame(rows, rule=rule, kind=kind, severity="void_value", message=message, item=item)
+            finding_frame(
+                rows,
+                rule=rule,
+                kind=kind,
+                severity="void_value",
+                message=message,
+                item=item,
+                instrument=self.instrument,
+            )
         )
 
 

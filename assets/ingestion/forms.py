@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from assets.ingestion.columns import export, exported
 from assets.ingestion.context import Context
 from assets.ingestion.fields import FieldReader, nothing
 from assets.ingestion.rows import no_rejections, rejection
@@ -52,7 +53,7 @@ def place(source: LandedSource, form: AssessmentMapping, reader: FieldReader, co
     items = item_columns(form, context.library)
     answers = [*items.values(), *form.supplied_scores.values()]
     frame = reader.frame.filter(_is_answered(reader, form, answers) & _condition(form))
-    local = FieldReader(frame, reader.missing, reader.date_format, reader.decimal, reader.latest)
+    local = FieldReader(frame, reader.missing, reader.date_format, reader.decimal, reader.latest, form.instrument)
     frame = frame.with_columns(
         local.date(form.date, "assessment_date") if form.date else nothing("assessment_date", frame, pl.Date()),
         _occasion(form, local),
@@ -81,7 +82,7 @@ def place(source: LandedSource, form: AssessmentMapping, reader: FieldReader, co
     rejected = pl.concat(
         [no_rejections(), rejection(timeless, ROW_TIME_MISSING), rejection(wrong_version, ROW_VERSION_UNKNOWN)]
     )
-    content = [c for c in (*answers, form.date, form.sequence) if c]
+    content = [exported(c) for c in (*answers, form.date, form.sequence) if c]
     frame = frame.with_columns(content_hashes(frame, content).alias("content"))
     return PlacedForms(form, source, frame, rejected, findings)
 
@@ -91,14 +92,14 @@ def _is_answered(reader: FieldReader, form: AssessmentMapping, answers: list[str
     answered = pl.lit(False)
     for column in answers:
         codes = {**reader.missing.get("", {}), **form.missing_codes, **reader.missing.get(column, {})}
-        answered = answered | (pl.col(column).is_not_null() & ~pl.col(column).is_in(list(codes))).fill_null(False)
+        answered = answered | (export(column).is_not_null() & ~export(column).is_in(list(codes))).fill_null(False)
     return answered
 
 
 def _condition(form: AssessmentMapping) -> pl.Expr:
     condition = pl.lit(True)
     if form.when is not None:
-        condition = pl.col(form.when.column).is_in(list(form.when.values))
+        condition = export(form.when.column).is_in(list(form.when.values))
     return condition.fill_null(False)
 
 
@@ -165,7 +166,7 @@ def _nominal_date(context: Context) -> pl.Expr:
 def _with_ids(frame: pl.DataFrame, form: AssessmentMapping, context: Context) -> pl.DataFrame:
     """Number assessments that share patient, episode and occasion where the site does not, then make ids."""
     if form.source_key is not None:
-        parts = [pl.lit(context.site.site), pl.lit(form.instrument), pl.col(form.source_key)]
+        parts = [pl.lit(context.site.site), pl.lit(form.instrument), export(form.source_key)]
     else:
         group = ["episode_id", "occasion"]
         free = pl.col("occasion").is_null() | (pl.col("occasion") == UNSCHEDULED)
@@ -203,7 +204,7 @@ def check(placed: PlacedForms, kept: pl.DataFrame, context: Context) -> CheckedF
     instrument = context.library.instruments[form.instrument]
     items = item_columns(form, context.library)
     frame = kept.with_columns(
-        [pl.col(column).alias(item_column(item)) for item, column in items.items()]
+        [export(column).alias(item_column(item)) for item, column in items.items()]
         + [
             pl.col("assessment_id").alias("entity"),
             pl.lit(form.version).alias("version"),
@@ -225,6 +226,7 @@ def check(placed: PlacedForms, kept: pl.DataFrame, context: Context) -> CheckedF
         context.mapping.date_format,
         context.decimal,
         context.delivery_date,
+        form.instrument,
     )
     frame = frame.with_columns(
         [supplied.number(column, f"supplied_{scale}") for scale, column in form.supplied_scores.items()]

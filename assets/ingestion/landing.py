@@ -77,14 +77,19 @@ def deliveries_of(landing: Path, site: str, as_of: dt.date | None = None) -> lis
         if path.name.startswith("."):
             continue
         if not path.is_dir():
-            raise LandingError(f"landing/{site}/{path.name}: a file lies beside the deliveries; put it into a folder named by its date")
+            raise LandingError(
+                f"landing/{site}/{path.name}: a file lies beside the deliveries; put it into a folder named by its date"
+            )
         match = DELIVERY_NAME.match(path.name)
         try:
             date = dt.date.fromisoformat(match.group(1)) if match else None
         except ValueError:
             date = None
         if date is None:
-            raise LandingError(f"landing/{site}/{path.name}: a delivery's name must begin with its date, like 2026-11-01 or 2026-11-01-b")
+            raise LandingError(
+                f"landing/{site}/{path.name}: a delivery's name must begin with its date, "
+                "like 2026-11-01 or 2026-11-01-b"
+            )
         if as_of is None or date <= as_of:
             found.append(Delivery(site, path.name, path))
     return found

@@ -13,6 +13,7 @@ import polars as pl
 
 from assets.ingestion import episodes as courses
 from assets.ingestion import forms, rows
+from assets.ingestion.columns import export, exported
 from assets.ingestion.context import Context
 from assets.ingestion.fields import FieldReader
 from assets.ingestion.quarantine import quarantine_frame
@@ -166,7 +167,7 @@ def _row_dates(reader: FieldReader, source: LandedSource) -> pl.Series:
     """The first readable date among a row's forms, to choose between two courses of one patient."""
     columns = dict.fromkeys(form.date for form in source.mapping.assessments if form.date)
     dates = [
-        reader.frame[column].str.strptime(pl.Date, reader.date_format, strict=False).alias(f"d{n}")
+        reader.frame[exported(column)].str.strptime(pl.Date, reader.date_format, strict=False).alias(f"d{n}")
         for n, column in enumerate(columns)
     ]
     if not dates:
@@ -189,8 +190,9 @@ def _identifiers(sources: tuple[LandedSource, ...]) -> list[str]:
     for source in sources:
         identity = source.mapping.identity
         columns = set(source.identifiers) | (set(identity.columns) if identity.scope == "network" else set())
-        for column in columns & set(source.frame.columns):
-            values.update(source.frame[column].drop_nulls().unique().to_list())
+        for column in columns:
+            if exported(column) in source.frame.columns:
+                values.update(source.frame[exported(column)].drop_nulls().unique().to_list())
     return sorted(values)
 
 
@@ -273,7 +275,7 @@ def _fit(frames: list[pl.DataFrame], columns: dict[str, pl.DataType]) -> pl.Data
 
 def _local_refs(pairs: list[tuple[LandedSource, pl.DataFrame]]) -> pl.DataFrame:
     frames = [
-        frame.select("patient_id", pl.col(source.mapping.local_ref).alias("local_ref")).drop_nulls()
+        frame.select("patient_id", export(source.mapping.local_ref).alias("local_ref")).drop_nulls()
         for source, frame in pairs
         if source.mapping.local_ref
     ]

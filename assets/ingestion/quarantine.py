@@ -9,7 +9,8 @@ import json
 
 import polars as pl
 
-from assets.ingestion.source import ROW_COLUMNS, LandedSource
+from assets.ingestion.columns import ROW_COLUMNS, is_exported, plain
+from assets.ingestion.source import LandedSource
 from codebook.site import SourceMapping
 
 
@@ -19,10 +20,10 @@ def quarantine_frame(held: pl.DataFrame, sources: list[LandedSource]) -> pl.Data
     for source in sources:
         frame = source.frame.join(held, on=list(ROW_COLUMNS), how="semi")
         hidden = _hidden(source.mapping) | source.identifiers
-        keep = [c for c in frame.columns if c not in hidden and c not in ROW_COLUMNS]
+        keep = [c for c in frame.columns if is_exported(c) and plain(c) not in hidden]
         for row in frame.iter_rows(named=True):
             place = (row["source_file"], row["source_row"])
-            content = {c: row[c] for c in keep if row[c] is not None}
+            content = {plain(c): row[c] for c in keep if row[c] is not None}
             contents.setdefault(place, json.dumps(content, ensure_ascii=False, sort_keys=True))
     texts = [contents.get((file, row)) for file, row in held.select(*ROW_COLUMNS).iter_rows()]
     return held.select(

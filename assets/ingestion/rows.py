@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from assets.ingestion.source import ROW_COLUMNS, LandedSource
+from assets.ingestion.columns import ROW_COLUMNS, exports, is_exported
+from assets.ingestion.source import LandedSource
 from checks.findings import (
     ROW_DUPLICATE,
     ROW_IDENTITY_MISSING,
@@ -37,22 +38,19 @@ def identify(source: LandedSource, site: str, pseudonyms: Pseudonymiser) -> pl.D
     frame, declared = source.frame, source.mapping
     identity = declared.identity
     scope = [] if identity.scope == "network" else [pl.lit(site)]
-    who = [pl.col(ROW_COLUMNS[0]), pl.col(ROW_COLUMNS[1])] if identity.is_source_row else _columns(identity.columns)
+    who = [pl.col(ROW_COLUMNS[0]), pl.col(ROW_COLUMNS[1])] if identity.is_source_row else exports(identity.columns)
     patients = pseudonyms.ids("patient", frame, who)
     if scope:
         patients = pl.Series(
             [None if p is None else pseudonyms.id_of("patient", site, p) for p in patients], dtype=pl.String
         )
-    values = [c for c in frame.columns if c not in ROW_COLUMNS]
+    values = [c for c in frame.columns if is_exported(c)]
     content = content_hashes(frame, values)
     frame = frame.with_columns(patients.alias("patient_id"), content.alias("content"))
-    key = _columns(declared.key) if declared.key else [pl.col("content")]
-    entity = pseudonyms.ids("row", frame, [pl.lit(site), pl.lit(declared.name), *key])
+    key = exports(declared.key) if declared.key else [pl.col("content")]
+    nameless = pl.when(pl.col("patient_id").is_null()).then(pl.col("content"))  # the key says nothing without a person
+    entity = pseudonyms.ids("row", frame, [pl.lit(site), pl.lit(declared.name), *key, nameless])
     return frame.with_columns(entity.alias("row_entity"))
-
-
-def _columns(names: tuple[str, ...]) -> list[pl.Expr]:
-    return [pl.col(name) for name in names]
 
 
 def reject_rows(frame: pl.DataFrame, has_key: bool) -> pl.DataFrame:

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import polars as pl
 
+from assets.ingestion.columns import ROW_COLUMNS, export, exported
 from assets.ingestion.landing import Delivery
 from assets.ingestion.readers.protocol import ReadError, SourceFrame, read_file
 from codebook.library import Library
 from codebook.site import AssessmentMapping, FieldMapping, Mapping, Site, SourceMapping
-
-ROW_COLUMNS = ("source_file", "source_row")
 
 
 class DeliveryError(Exception):
@@ -28,7 +27,7 @@ class DeliveryError(Exception):
 
 @dataclass(frozen=True)
 class LandedSource:
-    """The rows of one declared source (all its files together), as text, before any rule."""
+    """The rows of one declared source (all its files together), as text under `export.` names, before any rule."""
 
     mapping: SourceMapping
     frame: pl.DataFrame
@@ -133,10 +132,11 @@ def _land_source(
         for column, codes in frame.user_missing.items():
             user_missing.setdefault(column, {}).update(codes)
         keep = [c for c in frame.frame.columns if c in named or c in identifiers]
-        frames.append(frame.frame.select(pl.lit(row_file(frame)).alias("source_file"), "source_row", *keep))
+        columns = [pl.col(c).alias(exported(c)) for c in keep]
+        frames.append(frame.frame.select(pl.lit(row_file(frame)).alias("source_file"), "source_row", *columns))
     rows = pl.concat(frames, how="diagonal")
     if declared.where is not None:
-        rows = rows.filter(pl.col(declared.where.column).is_in(list(declared.where.values)))
+        rows = rows.filter(export(declared.where.column).is_in(list(declared.where.values)))
     yield LandedSource(declared, rows, user_missing, frozenset(identifiers))
 
 

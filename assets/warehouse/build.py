@@ -7,6 +7,7 @@ What belongs here: copying, starting, ending and reading dbt. What does not: SQL
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ PROJECT = CHECKOUT / "dbt_project"
 
 _PARTS = ("dbt_project.yml", "profiles.yml", "macros", "models", "tests")
 _PARSED = Path("target") / "partial_parse.msgpack"
+_DIGEST = Path("target") / "parsed.sha256"
 _LOGS = ("--log-level-file", "none", "--log-path", "target")
 _FLAGS = ("--no-version-check", "--no-send-anonymous-usage-stats", "--no-use-colors", *_LOGS)
 _TAIL_LINES = 40
@@ -130,19 +132,28 @@ def parse_manifest(checkout: Path = CHECKOUT) -> Path:
     exit_code, tail = _run(["parse", *_FLAGS], project, (), None)
     if exit_code:
         raise RuntimeError(f"dbt could not parse {project.name}: {' '.join(tail[-10:])}")
+    (project / _DIGEST).write_text(_digest(project), encoding="utf-8")
     return project / "target" / "manifest.json"
 
 
 def manifest(checkout: Path = CHECKOUT) -> Path:
-    """The manifest of the checkout, parsed again where a file of the project is newer than it."""
+    """The manifest of the checkout, parsed again where the project is not what it was parsed from."""
     project = checkout / "dbt_project"
-    parsed = project / "target" / "manifest.json"
-    if parsed.is_file() and (project / _PARSED).is_file():
-        made = parsed.stat().st_mtime
-        files = [path for part in _PARTS for path in (project / part, *(project / part).rglob("*"))]
-        if all(path.stat().st_mtime <= made for path in files if path.is_file()):
-            return parsed
+    parsed, digest = project / "target" / "manifest.json", project / _DIGEST
+    is_complete = all(path.is_file() for path in (parsed, project / _PARSED, digest))
+    if is_complete and digest.read_text(encoding="utf-8") == _digest(project):
+        return parsed
     return parse_manifest(checkout)
+
+
+def _digest(project: Path) -> str:
+    """SHA-256 over the names and contents of the project's files."""
+    digest = hashlib.sha256()
+    for part in _PARTS:
+        path = project / part
+        for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{file.relative_to(project)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _run(

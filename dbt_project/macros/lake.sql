@@ -42,7 +42,7 @@
                 from glob('../../lake/accepted/{{ tables[0] if tables | length == 1 else '*' }}/*/*/part.parquet')
             )
 
-            select string_agg('''' || stored.file || '''', ', ' order by stored.table_name, stored.file) as files
+            select string_agg('''' || replace(stored.file, '''', '''''') || '''', ', ' order by stored.table_name, stored.file) as files
             from stored
             left join known on stored.site_id = known.site_id and stored.delivery = known.delivery
             where stored.table_name in ('{{ tables | join("', '") }}')

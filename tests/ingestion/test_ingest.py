@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
-from conftest import FORMS, PATIENTS, SITE, TinyNetwork
+from tiny_network import FORMS, PATIENTS, SITE, TinyNetwork
 
 from assets.ingestion import ingest, lake
 from assets.ingestion.landing import LandingError
@@ -79,6 +79,12 @@ def test_one_key_with_two_contents_holds_both_rows_back(tiny: TinyNetwork) -> No
     assert tiny.rules() == ["row-key-conflict"]
     assert tiny.table("quarantine")["source_row"].to_list() == [2, 3]
     assert tiny.table("wsas").height == 0
+
+
+def test_two_rows_without_identity_are_two_findings(tiny: TinyNetwork) -> None:
+    deliver(tiny, ";WSAS;3;01.05.2013;1;2;3;4;5\n;WSAS;3;01.05.2013;5;2;3;4;5\n")
+    tiny.take()
+    assert tiny.rules() == ["row-identity-missing", "row-identity-missing"]
 
 
 def test_the_same_row_twice_is_kept_once(tiny: TinyNetwork) -> None:
@@ -249,7 +255,7 @@ def test_an_increment_finds_the_course_of_an_earlier_delivery(make_network: Call
     tiny = make_network(mode="increment")
     deliver(tiny, "1;WSAS;3;01.05.2013;1;2;3;4;5\n", name="2014-01-01")
     tiny.deliver("2014-02-01", patients=PATIENTS, forms=FORMS + "2;WSAS;3;02.06.2013;1;1;1;1;1\n")
-    first, second = tiny.take()
+    _, second = tiny.take()
     assert second.receipt.is_accepted
     assert tiny.rules() == []
     assert set(tiny.table("wsas")["episode_id"]) == set(tiny.table("episode")["episode_id"])

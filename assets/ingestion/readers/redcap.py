@@ -1,8 +1,8 @@
 """REDCap exports: raw CSV together with the data dictionary that came in the same delivery.
 
-What belongs here: what the dictionary says about the columns: form, checkbox, identifying or not. What does not: which
-events and forms are wanted (the mapping), and whether a form was opened: unticked checkboxes are exported as 0 on forms
-that nobody touched, so the mapping goes by `<form>_complete`, where blank means never opened.
+What belongs here: what the dictionary says about the columns: form, checkbox, identifying or not; and that an unticked
+checkbox is exported as 0 on forms that nobody touched, where it means nothing (`<form>_complete` is blank there).
+What does not: which events and forms are wanted (the mapping).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import polars as pl
 
 from assets.ingestion.readers.delimited import Dialect, decode, split_text
 from assets.ingestion.readers.protocol import SOURCE_ROW, ReadError, SourceFrame
@@ -63,11 +65,20 @@ def read(path: Path, relative: str, format: RedcapFormat) -> SourceFrame:
     return SourceFrame(
         relative,
         None,
-        split.frame,
+        _untouched_as_blank(split.frame, form_of),
         split.unreadable,
         identifiers=frozenset(marked | (IDENTIFYING_SYSTEM_COLUMNS & set(columns))),
         form_of=form_of,
         notes=notes,
+    )
+
+
+def _untouched_as_blank(frame: pl.DataFrame, form_of: Mapping[str, str]) -> pl.DataFrame:
+    """Blank the checkboxes of forms that were never opened: their 0 is no answer."""
+    return frame.with_columns(
+        pl.when(pl.col(f"{form}_complete").is_not_null()).then(pl.col(column)).alias(column)
+        for column, form in form_of.items()
+        if _CHECKBOX.match(column) and f"{form}_complete" in frame.columns
     )
 
 

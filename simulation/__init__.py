@@ -1,0 +1,1 @@
+"""A synthetic network calibrated on published numbers: demo, tests, benchmarks."""

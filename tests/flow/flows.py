@@ -1,0 +1,60 @@
+"""The whole flow, for real: networks on disk, `concord` as a subprocess, dbt, Dagster, the sealed file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+ROOT = Path(__file__).resolve().parents[2]
+CLOCK_COLUMNS = {"received_at"}
+TRIALS = {
+    "btheb/2003-01-01": ["trials/btheb.csv"],
+    "redcap_longitudinal/2015-06-01": [
+        "redcap/REDCapR/longitudinal/data.csv",
+        "redcap/REDCapR/longitudinal/dictionary.csv",
+    ],
+}
+
+
+def concord(*arguments: object, background: bool = False) -> subprocess.CompletedProcess[str] | subprocess.Popen[str]:
+    """Run the command line as a user would."""
+    command = [sys.executable, "-c", "from orchestration.cli import main; main()", *map(str, arguments)]
+    environment = {key: value for key, value in os.environ.items() if key not in {"CONCORD_NETWORK", "DAGSTER_HOME"}}
+    if background:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A network folder and what a run printed."""
+
+    root: Path
+    done: subprocess.CompletedProcess[str]
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        with duckdb.connect(str(self.root / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+def tables(warehouse: Path) -> dict[str, str]:
+    """Every table of a warehouse as sorted CSV, clock columns left out."""
+    found: dict[str, str] = {}
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        names = connection.execute(
+            "select table_schema, table_name from information_schema.tables order by all"
+        ).fetchall()
+        for schema, name in names:
+            frame = connection.execute(f'select * from "{schema}"."{name}"').pl()
+            frame = frame.select([c for c in frame.columns if c not in CLOCK_COLUMNS])
+            frame = frame.select(pl.all().cast(pl.String))
+            found[f"{schema}.{name}"] = frame.sort(frame.columns).write_csv()
+    return found

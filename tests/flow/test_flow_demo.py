@@ -1,0 +1,159 @@
+"""The demo network from landing to pages: what was planted is found, nothing else, and no row is lost."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+
+import polars as pl
+from flows import Flow
+
+from checks.keys import load_key
+from codebook.library import load_library
+
+BALANCE_SQL = """
+select site_id, delivery, n_rows_landed, n_rows_accepted + n_rows_quarantined,
+    (select count(*) from quality.quarantine as held
+     where held.site_id = delivery.site_id and held.delivery = delivery.delivery), n_rows_quarantined
+from quality.delivery as delivery order by all
+"""
+FOUND_SQL = """
+select finding.site_id, finding.rule, finding.status, finding.patient_id, finding.instrument, finding.item,
+    finding.first_delivery
+from quality.finding as finding
+"""
+
+
+def patients_by_ref(flow: Flow) -> dict[tuple[str, str], str]:
+    """(site, the unit's own number) → patient_id, from the store that only a unit's worklist joins."""
+    refs: dict[tuple[str, str], str] = {}
+    for file in sorted((flow.root / "lake" / "local_ref").rglob("part.parquet")):
+        site = file.parts[-3].removeprefix("site=")
+        refs |= {
+            (site, ref): patient for patient, ref in pl.read_parquet(file).select("patient_id", "local_ref").rows()
+        }
+    return refs
+
+
+def test_planted_defects_and_findings_agree_exactly(demo: Flow) -> None:
+    refs = patients_by_ref(demo)
+    with (demo.root / "truth" / "truth.csv").open(encoding="utf-8") as file:
+        planted = list(csv.DictReader(file))
+    assert {row["defect"] for row in planted} >= {
+        "out_of_range", "unknown_code", "double_entry_conflict", "double_entry", "wrong_date", "unscheduled_visit",
+        "identifier_in_text", "correction", "identity_missing",
+    }  # fmt: skip
+    truth = Counter(
+        (row["site"], row["rule"], row["status"], refs.get((row["site"], row["local_ref"])), row["delivery"])
+        for row in planted
+    )
+    found = Counter(
+        (site, rule, status, patient, first) for site, rule, status, patient, _, _, first in demo.rows(FOUND_SQL)
+    )
+    assert found - truth == Counter(), "invented"
+    assert truth - found == Counter(), "missed"
+
+
+def test_findings_name_the_planted_instrument_and_item(demo: Flow) -> None:
+    with (demo.root / "truth" / "truth.csv").open(encoding="utf-8") as file:
+        planted = [row for row in csv.DictReader(file) if not row["rule"].startswith(("row-", "assessment-"))]
+    truth = Counter((row["site"], row["rule"], row["instrument"] or None, row["item"]) for row in planted)
+    found = Counter(
+        (site, rule, instrument, item)
+        for site, rule, _, _, instrument, item, _ in demo.rows(FOUND_SQL)
+        if not str(rule).startswith(("row-", "assessment-"))
+    )
+    assert found == truth
+
+
+def test_every_landed_row_is_accepted_or_quarantined(demo: Flow) -> None:
+    rows = demo.rows(BALANCE_SQL)
+    assert {row[0] for row in rows} == {"north", "south", "east", "west"}
+    for _, _, landed, accounted, in_quarantine, quarantined in rows:
+        assert landed == accounted
+        assert in_quarantine == quarantined
+    with (demo.root / "truth" / "truth.csv").open(encoding="utf-8") as file:
+        planted = Counter[tuple[str, str]]()
+        for row in csv.DictReader(file):
+            planted[row["site"], row["delivery"]] += int(row["n_rows"])
+    counted = {(row[0], row[1]): row[5] for row in rows}
+    assert all(counted[key] == n for key, n in planted.items() if n)
+
+
+def test_every_voided_value_has_a_finding_and_the_value_is_gone(demo: Flow) -> None:
+    voided = demo.rows(
+        "select finding.instrument, finding.item from quality.finding as finding "
+        "where finding.severity = 'void_value' and finding.status = 'open' and starts_with(finding.item, 'item_')"
+    )
+    assert voided
+    known = load_library(demo.root).instruments
+    for instrument, version, item, value in demo.rows(
+        "select assessment.instrument, assessment.version, response.item, response.value "
+        "from harmonised.item_response as response "
+        "inner join harmonised.assessment as assessment using (assessment_id) where response.value is not null"
+    ):
+        low, high = known[str(instrument)].version(str(version)).item_range(int(str(item)))
+        assert low <= int(str(value)) <= high
+
+
+def test_the_summary_names_the_pages(demo: Flow) -> None:
+    for audience in ("public", "network"):
+        page = demo.root / "published" / audience / "index.html"
+        assert str(page) in demo.done.stdout
+        assert "ynthetic" in page.read_text(encoding="utf-8")
+    assert "quarantined" in demo.done.stdout
+
+
+def test_every_declared_model_has_a_fit_and_says_how(demo: Flow) -> None:
+    library = load_library(demo.root)
+    declared = {
+        (a.name, outcome, model.name) for a in library.analyses.values() for outcome in a.outcomes for model in a.models
+    }
+    fits = demo.rows("select analysis, outcome, model, is_converged, is_singular, reason, method from results.fit")
+    assert declared <= {(row[0], row[1], row[2]) for row in fits}
+    assert all(row[3] is not None and row[4] is not None and row[5] is None and row[6] for row in fits)
+
+
+def test_scores_say_on_how_many_items_they_rest(demo: Flow) -> None:
+    assert demo.rows(
+        "select count(*) from harmonised.scale_score "
+        "where score is not null and (n_answered is null or n_items is null)"
+    ) == [(0,)]
+    statuses = {row[0] for row in demo.rows("select distinct status from harmonised.scale_score")}
+    assert {"scored", "prorated"} <= statuses
+    assert statuses <= {"scored", "prorated", "too_many_missing", "no_accepted_rule", "not_answered", "supplied"}
+
+
+def test_versions_follow_the_date_of_the_form(demo: Flow) -> None:
+    wrong = demo.rows(
+        "select count(*) from harmonised.assessment "
+        "where (instrument = 'wai_s' and assessment_date >= date '2012-06-01') or (instrument = 'wai_sr' and assessment_date < date '2012-06-01')"
+    )
+    assert wrong == [(0,)]
+    assert {row[0] for row in demo.rows("select distinct version_group from harmonised.working_alliance")} == {
+        "wai_s", "wai_sr", "both",
+    }  # fmt: skip
+
+
+def test_no_identifier_reaches_lake_warehouse_or_pages(demo: Flow) -> None:
+    names: set[str] = set()
+    for file in (demo.root / "landing" / "north").rglob("pasienter*.csv"):
+        lines = file.read_text(encoding="cp1252").splitlines()
+        names |= {cell for line in lines[1:] for cell in line.split(";") if cell.startswith("Testperson")}
+    assert len(names) > 20
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in (demo.root / "published").rglob("*.*ml")]
+    texts += [path.read_text(encoding="utf-8") for path in (demo.root / "published").rglob("*.csv")]
+    for file in (demo.root / "lake" / "accepted").rglob("part.parquet"):
+        texts.append(pl.read_parquet(file).select(pl.col(pl.String)).write_csv())
+    texts += [path.read_text(encoding="utf-8") for path in (demo.root / "state").rglob("*.jsonl")]
+    assert not [name for name in names for text in texts if name in text]
+    key = load_key(demo.root / "secrets" / "pseudonym.key")
+    assert key.key_id
+
+
+def test_pages_hold_no_patient_id(demo: Flow) -> None:
+    ids = {str(row[0]) for row in demo.rows("select patient_id from harmonised.patient")}
+    for path in (demo.root / "published").rglob("*"):
+        if path.suffix in {".html", ".csv", ".svg", ".json"}:
+            text = path.read_text(encoding="utf-8")
+            assert not [identifier for identifier in ids if identifier in text], path.name

@@ -1,0 +1,54 @@
+"""Real files: every record accounted for, and the model that a book prints comes out as printed."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from flows import Flow
+
+PRINTED = {"baseline_bdi": 0.63968, "months": -0.70476, "treatment": -2.32908}
+"""Hothorn & Everitt, A Handbook of Statistical Analyses using R (HSAUR3): Beat the Blues, random intercept, ML."""
+
+
+def test_every_record_is_accounted_for(trials: Flow, shared: Path) -> None:
+    rows = trials.rows(
+        "select site_id, n_rows_landed, n_rows_accepted, n_rows_quarantined from quality.delivery order by site_id"
+    )
+    counts = {}
+    for site, file in (("btheb", "trials/btheb.csv"), ("redcap_longitudinal", "redcap/REDCapR/longitudinal/data.csv")):
+        with (shared / "samples" / file).open(encoding="utf-8", newline="") as handle:
+            counts[site] = sum(1 for _ in csv.DictReader(handle))
+    assert counts == {"btheb": 100, "redcap_longitudinal": 18}
+    assert {str(site): landed for site, landed, _, _ in rows} == counts
+    assert all(landed == accepted + quarantined for _, landed, accepted, quarantined in rows)
+
+
+def test_missing_scores_are_as_in_the_trial(trials: Flow) -> None:
+    rows = trials.rows(
+        "select months, count(*) from harmonised.assessment where instrument = 'bdi_ii' group by 1 order by 1"
+    )
+    assert rows == [(0.0, 100), (2.0, 97), (3.0, 73), (5.0, 58), (8.0, 52)]
+
+
+def test_the_printed_model(trials: Flow) -> None:
+    estimates = dict(trials.rows("select term, estimate from results.estimate where analysis = 'btheb'"))
+    for term, printed in PRINTED.items():
+        assert estimates[term] == pytest.approx(printed, abs=5e-6)
+    (fit,) = trials.rows("select aic, is_converged, is_singular, n_patients, n_observations from results.fit")
+    assert fit[0] == pytest.approx(1887.5, abs=0.05)
+    assert fit[1:] == (True, False, 97, 280)
+
+
+def test_supplied_totals_are_marked(trials: Flow) -> None:
+    assert trials.rows("select distinct status, n_answered from harmonised.scale_score where score is not null") == [
+        ("supplied", 0)
+    ]
+
+
+def test_the_dictionary_names_the_identifiers(trials: Flow) -> None:
+    (row,) = trials.rows("select unmapped_columns from quality.delivery where site_id = 'redcap_longitudinal'")
+    for identifying in ("last_name", "telephone_1", "email"):
+        assert identifying not in str(row[0]), "identifying columns are dropped, not offered for mapping"
+    assert "data.csv: height" in str(row[0])
