@@ -16,7 +16,7 @@ from assets.publishing import definitions as publishing
 from assets.warehouse import definitions as warehouse
 from orchestration.jobs import build_network, ingest_site
 from orchestration.resources import network_resource
-from orchestration.schedules import nightly
+from orchestration.schedules import nightly_build
 from orchestration.sensors import after_ingestion, landing
 
 
@@ -31,7 +31,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             *publishing.ASSETS,
         ],
         jobs=[ingest_site, build_network],
-        schedules=[nightly],
+        schedules=[nightly_build],
         sensors=[landing, after_ingestion],
         resources={"network": network_resource(), **(resource_overrides or {})},
         executor=dg.in_process_executor,

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.ingestion.definitions import ACCEPTED, SITES, STAGED
+from assets.ingestion.definitions import ACCEPTED, STAGED
 
 ingest_site = dg.define_asset_job(
     "ingest_site",
     selection=dg.AssetSelection.assets(STAGED, ACCEPTED),
-    partitions_def=SITES,
     description="Take one delivery of one unit: read, map, pseudonymise, check, gate, promote.",
 )
 
