@@ -141,7 +141,9 @@ def _held_units(room: NetworkRoom, clocks: Clocks) -> dict[str, str]:
         latest = latest_receipts(read_receipts(room.library.folder.state, site))
         known = [r for r in latest.values() if clocks.as_of is None or r.delivery_date <= clocks.as_of]
         if known and not (newest := max(known, key=lambda r: r.delivery)).is_accepted:
-            held[site] = f"{newest.delivery} {newest.gate}"
+            earlier = [r.delivery for r in known if r.is_accepted]
+            stays = f"{max(earlier)} stays in" if earlier else "nothing of this unit was accepted yet"
+            held[site] = f"delivery {newest.delivery}: {newest.gate.removeprefix('held: ')}; {stays}"
     return held
 
 

@@ -29,7 +29,7 @@ def summary_lines(result: RunResult, warehouse: Path, published: Path) -> list[s
     if result.is_built:
         lines += _warehouse_lines(warehouse, result)
     for site, reason in result.held.items():
-        lines.append(f"HELD  {site}: {reason}. Its last accepted delivery stays in.")
+        lines.append(f"HELD  {site}, {reason}.")
     lines += [f"FAILED  {problem}" for problem in result.problems]
     if result.is_built:
         for audience, who in (("public", "results, for everyone"), ("network", "quality, for the coordinator")):

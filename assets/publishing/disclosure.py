@@ -14,7 +14,7 @@ import polars as pl
 from codebook.analysis import Model
 
 MOST_LEVELS = 2
-"""A covariate with at most this many values is a grouping: its coefficient is a difference between group means."""
+"""A number with at most this many values is a grouping, as is every text: coefficients are differences of means."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Disclosure:
         if used["patient_id"].n_unique() < self.minimum:
             return f"suppressed: fewer than {self.minimum} patients"
         for name in covariates:
-            if name not in used.columns or used[name].n_unique() > MOST_LEVELS:
+            if name not in used.columns:
+                continue
+            if used[name].dtype.is_numeric() and used[name].n_unique() > MOST_LEVELS:
                 continue
             groups = used.group_by(name).agg(pl.col("patient_id").n_unique().alias("n"))
             if not self.allows_all(groups["n"].to_list()):

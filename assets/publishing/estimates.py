@@ -1,10 +1,7 @@
-"""Result rows of a declared analysis, arranged as the journal prints them.
+"""Result rows of a declared analysis: every declared model and outcome, with its estimates or the reason for none.
 
-What belongs here: which estimate stands in which cell, and what is said where there is none. What does not: fitting
-(`assets.analysis`), the sentences beneath the table (`reading`), or HTML.
-
-A model with one predictor gets one row per outcome: its effect on the level, and on the slope (its product with
-months). A model with several is printed term by term.
+What belongs here: reading `results.*` and deciding what may be shown. What does not: fitting (`assets.analysis`), and
+arranging cells (`result_tables`).
 """
 
 from __future__ import annotations
@@ -16,8 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from assets.publishing.disclosure import Disclosure, covariates_of
-from assets.publishing.formatting import NOT_APPLICABLE, count, decimals_for, number, p_value, stars
+from assets.publishing.disclosure import Disclosure
 from codebook.analysis import Analysis, Model
 
 INTERCEPTS = frozenset({"intercept", "(intercept)", "const", "1"})
@@ -55,6 +51,8 @@ class Fitted:
     n_patients: int | None
     n_observations: int | None
     problem: str | None
+    covariance: Mapping[tuple[Term, Term], float]
+    """Covariance of the fixed effects, empty where the warehouse has none."""
 
     @property
     def is_shown(self) -> bool:
@@ -78,6 +76,26 @@ class Fitted:
         return tuple(":".join(subject) for subject in subjects if subject)
 
     @property
+    def is_simple(self) -> bool:
+        """At most one predictor, and that a number: a row of the journal's table can hold it."""
+        return len(self.predictors) <= 1 and not any("[" in part for term in self.estimates for part in term)
+
+    def predict(self, values: Mapping[Term, float]) -> tuple[float, float | None]:
+        """Sum of estimates times `values`, and its standard error (None without the covariance).
+
+        Variance: x' C x over the terms of `values`.
+        """
+        total = sum(self.estimates[term].value * value for term, value in values.items())
+        variance = 0.0
+        for term, value in values.items():
+            for other, other_value in values.items():
+                covariance = self.covariance.get((term, other))
+                if covariance is None:
+                    return total, None
+                variance += value * other_value * covariance
+        return total, math.sqrt(max(variance, 0.0))
+
+    @property
     def note(self) -> str:
         """What a reader has to know about this row, in plain words."""
         if self.problem is not None:
@@ -86,7 +104,7 @@ class Fitted:
         if self.is_unconverged:
             parts.append("not converged: do not rely on it")
         if self.is_singular:
-            parts.append("singular: a variance of the random effects is estimated as nought")
+            parts.append("singular: a random-effect variance lies at nought")
         return "; ".join(parts)
 
     def number(self, column: str) -> float | None:
@@ -94,21 +112,27 @@ class Fitted:
         return _finite(self.fit.get(column)) if self.is_shown else None
 
 
-def fitted_models(
-    analysis: Analysis, estimates: pl.DataFrame, fits: pl.DataFrame, panel: pl.DataFrame | None, rule: Disclosure
-) -> list[Fitted]:
+@dataclass(frozen=True)
+class Results:
+    """The results tables: `results.estimate`, `results.fit` and `results.fixed_covariance`; empty where not built."""
+
+    estimates: pl.DataFrame
+    fits: pl.DataFrame
+    covariances: pl.DataFrame
+
+
+def fitted_models(analysis: Analysis, results: Results, panel: pl.DataFrame | None, rule: Disclosure) -> list[Fitted]:
     """Every declared model × outcome, in declared order, whether it has a result or not.
 
     Args:
         analysis: the declaration.
-        estimates: `results.estimate`, empty where nothing was analysed.
-        fits: `results.fit`, likewise.
+        results: tables of every analysis.
         panel: `analysis.<panel>`, from which group sizes are counted; None where it was not built.
         rule: what may be shown.
     """
     terms: dict[tuple[str, str], dict[Term, Estimate]] = {}
     sizes: dict[tuple[str, str], tuple[int | None, int | None]] = {}
-    for row in _rows(estimates, analysis.name):
+    for row in _rows(results.estimates, analysis.name):
         key = (row["outcome"], row["model"])
         value = _finite(row["estimate"])
         if value is not None:
@@ -116,7 +140,11 @@ def fitted_models(
                 value, *(_finite(row[name]) for name in ("std_error", "p_value", "ci_low", "ci_high"))
             )
         sizes[key] = (row["n_patients"], row["n_observations"])
-    by_key = {(row["outcome"], row["model"]): row for row in _rows(fits, analysis.name)}
+    by_key = {(row["outcome"], row["model"]): row for row in _rows(results.fits, analysis.name)}
+    covariances: dict[tuple[str, str], dict[tuple[Term, Term], float]] = {}
+    for row in _rows(results.covariances, analysis.name):
+        pair = term_of(row["term"]), term_of(row["other_term"])
+        covariances.setdefault((row["outcome"], row["model"]), {})[pair] = float(row["covariance"])
     found = []
     for model in analysis.models:
         for outcome, label in analysis.outcomes.items():
@@ -139,199 +167,10 @@ def fitted_models(
                     None if hidden else n_patients,
                     None if hidden else n_observations,
                     problem,
+                    {} if hidden else covariances.get(key, {}),
                 )
             )
     return found
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a table cell prints; `title` is what pointing at it adds, `stars` hang outside the column of numbers."""
-
-    text: str
-    title: str = ""
-    stars: str = ""
-    is_muted: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """One outcome of one model."""
-
-    label: str
-    level: Cell
-    slope: Cell
-    explained_level: str
-    explained_slope: str
-    aic: str
-    reference_aic: str
-    n_patients: str
-    n_observations: str
-    note: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """Rows of one model."""
-
-    name: str
-    label: str
-    is_growth: bool
-    rows: tuple[Row, ...]
-
-
-def journal_table(fitted: list[Fitted]) -> list[Block]:
-    """Growth first, then one block per model with a single predictor; models with several are left to `term_table`."""
-    simple = [item for item in fitted if len(item.predictors) <= 1]
-    cells = [(item, *_pair(item)) for item in simple]
-    level_decimals = decimals_for([level.std_error for _, level, _ in cells if level])
-    slope_decimals = decimals_for([slope.std_error for _, _, slope in cells if slope], most=3)
-    blocks: list[Block] = []
-    for model in dict.fromkeys(item.model for item in simple):
-        own = [entry for entry in cells if entry[0].model == model]
-        is_growth = not own[0][0].predictors
-        rows = tuple(
-            Row(
-                item.outcome_label,
-                _cell(item, level, level_decimals, is_growth),
-                _cell(item, slope, slope_decimals, is_growth),
-                _explained(item, "explained_intercept_pct"),
-                _explained(item, "explained_slope_pct"),
-                number(item.number("aic"), 0),
-                number(item.number("reference_aic"), 0) if model.reference else "",
-                count(item.n_patients),
-                count(item.n_observations),
-                item.note,
-            )
-            for item, level, slope in own
-        )
-        blocks.append(Block(model.name, model.label, is_growth, rows))
-    return sorted(blocks, key=lambda block: not block.is_growth)
-
-
-@dataclass(frozen=True)
-class TermRow:
-    """One fixed effect, with its interval."""
-
-    term: str
-    estimate: str
-    std_error: str
-    interval: str
-    p_value: str
-
-
-@dataclass(frozen=True)
-class TermTable:
-    """All fixed effects of one model of one outcome."""
-
-    model: str
-    outcome: str
-    rows: tuple[TermRow, ...]
-    n_patients: str
-    n_observations: str
-    note: str
-
-
-def term_table(fitted: list[Fitted], labels: Mapping[str, str], *, only_several: bool = False) -> list[TermTable]:
-    """Every estimate of every model; `only_several` keeps the models that `journal_table` leaves out."""
-    tables = []
-    for item in fitted:
-        if only_several and len(item.predictors) <= 1:
-            continue
-        rows = []
-        for term, estimate in sorted(item.estimates.items(), key=lambda pair: (len(pair[0]), pair[0])):
-            decimals = decimals_for([estimate.std_error], most=4)
-            interval = NOT_APPLICABLE
-            if estimate.low is not None and estimate.high is not None:
-                interval = f"{number(estimate.low, decimals)} to {number(estimate.high, decimals)}"
-            rows.append(
-                TermRow(
-                    term_words(term, labels),
-                    number(estimate.value, decimals),
-                    number(estimate.std_error, decimals),
-                    interval,
-                    p_value(estimate.p_value).removeprefix("p ").removeprefix("= "),
-                )
-            )
-        tables.append(
-            TermTable(
-                item.model.label,
-                item.outcome_label,
-                tuple(rows),
-                count(item.n_patients),
-                count(item.n_observations),
-                item.note,
-            )
-        )
-    return tables
-
-
-def term_words(term: Term, labels: Mapping[str, str]) -> str:
-    """`Level at the start`, `Slope per month`, `Poor outcome`, `Poor outcome × month`."""
-    if term == INTERCEPT:
-        return "Level at the start"
-    if term == SLOPE:
-        return "Slope per month"
-    covariates = [labels.get(part, part.replace("_", " ")) for part in term if part != "months"]
-    return " × ".join([*covariates, *(["month"] if "months" in term else [])])
-
-
-def covariate_labels(analysis: Analysis) -> dict[str, str]:
-    """Covariate → label of the model that has it as its only predictor; else its own name."""
-    labels = {name: name.replace("_", " ").capitalize() for name in analysis.panel.covariates}
-    for model in analysis.models:
-        covariates = covariates_of(model)
-        if len(covariates) == 1:
-            labels[covariates[0]] = model.label
-    return labels
-
-
-def tidy_table(fitted: list[Fitted]) -> pl.DataFrame:
-    """One row per outcome, model and term, for download; rows without estimate keep their reason in `note`."""
-    rows: list[dict[str, Any]] = []
-    for item in fitted:
-        base = {
-            "outcome": item.outcome,
-            "outcome_label": item.outcome_label,
-            "model": item.model.name,
-            "model_label": item.model.label,
-        }
-        tail = {
-            "aic": item.number("aic"),
-            "reference_aic": item.number("reference_aic"),
-            "explained_intercept_pct": item.number("explained_intercept_pct"),
-            "explained_slope_pct": item.number("explained_slope_pct"),
-            "n_patients": item.n_patients,
-            "n_observations": item.n_observations,
-            "is_converged": item.fit.get("is_converged") if item.is_shown else None,
-            "is_singular": item.fit.get("is_singular") if item.is_shown else None,
-            "note": item.note,
-        }
-        terms = sorted(item.estimates.items(), key=lambda pair: (len(pair[0]), pair[0]))
-        for term, estimate in terms or [(None, None)]:
-            rows.append(
-                base
-                | {
-                    "term": None if term is None else ":".join(term) or "intercept",
-                    "estimate": estimate.value if estimate else None,
-                    "std_error": estimate.std_error if estimate else None,
-                    "ci_low": estimate.low if estimate else None,
-                    "ci_high": estimate.high if estimate else None,
-                    "p_value": estimate.p_value if estimate else None,
-                }
-                | tail
-            )
-    return pl.DataFrame(rows, schema=TIDY_SCHEMA)
-
-
-TIDY_SCHEMA = pl.Schema(
-    {name: pl.String() for name in ("outcome", "outcome_label", "model", "model_label", "term")}
-    | {name: pl.Float64() for name in ("estimate", "std_error", "ci_low", "ci_high", "p_value", "aic", "reference_aic")}
-    | {name: pl.Float64() for name in ("explained_intercept_pct", "explained_slope_pct")}
-    | {name: pl.Int64() for name in ("n_patients", "n_observations")}
-    | {name: pl.Boolean() for name in ("is_converged", "is_singular")}
-    | {"note": pl.String()}
-)
 
 
 def _rows(frame: pl.DataFrame, analysis: str) -> list[dict[str, Any]]:
@@ -340,30 +179,3 @@ def _rows(frame: pl.DataFrame, analysis: str) -> list[dict[str, Any]]:
 
 def _finite(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _pair(item: Fitted) -> tuple[Estimate | None, Estimate | None]:
-    subject = tuple(item.predictors[0].split(":")) if item.predictors else ()
-    return item.estimates.get(tuple(sorted(subject))), item.estimates.get(tuple(sorted((*subject, "months"))))
-
-
-def _cell(item: Fitted, estimate: Estimate | None, decimals: int, is_growth: bool) -> Cell:
-    if not item.is_shown:
-        is_suppressed = (item.problem or "").startswith("suppressed")
-        return Cell("suppressed" if is_suppressed else NOT_APPLICABLE, is_muted=True)
-    if estimate is None:
-        return Cell("not in model", is_muted=True)
-    if estimate.std_error is not None and round(estimate.std_error, decimals) == 0:
-        decimals += 1
-    text = f"{number(estimate.value, decimals)} ({number(estimate.std_error, decimals)})"
-    if is_growth:
-        return Cell(text, p_value(estimate.p_value))
-    if not stars(estimate.p_value):
-        return Cell("ns", f"{text}, {p_value(estimate.p_value)}", is_muted=True)
-    return Cell(text, p_value(estimate.p_value), stars(estimate.p_value))
-
-
-def _explained(item: Fitted, column: str) -> str:
-    if item.model.reference is None:
-        return ""
-    return number(item.number(column), 0)

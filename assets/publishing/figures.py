@@ -29,6 +29,8 @@ PANEL_WIDTH, PANEL_HEIGHT = 250, 190
 DODGE_MONTHS = 0.45
 """Groups stand this far to the left and right of their occasion, so that their intervals do not hide each other."""
 SYNTHETIC_MARK = "synthetic data"
+POINTS, LINES, TEXTS = "points", "lines", "texts"
+"""Names of the datasets inside a chart."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,24 @@ def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
         for outcome, label in trajectory.analysis.outcomes.items()
         if not trajectory.shown.filter(pl.col("outcome") == outcome).is_empty()
     ]
+    datasets = {
+        POINTS: _points(trajectory).to_dicts(),
+        LINES: trajectory.lines.to_dicts(),
+        TEXTS: [{"n": "n", "mark": SYNTHETIC_MARK}],
+    }
     panels = []
     for outcome, label in outcomes:
         chart = _configured(_panel(trajectory, outcome, is_synthetic=is_synthetic))
-        svg = vl_convert.vegalite_to_svg(_bare(chart))
+        svg = vl_convert.vegalite_to_svg(_bare(chart, datasets))
         panels.append(DrawnPanel(label, themed(svg, _sentence(trajectory, outcome, label))))
     charts = [
-        _panel(
-            trajectory, outcome, is_synthetic=is_synthetic and position == len(outcomes) - 1, has_legend=True
-        ).properties(title=label)
-        for position, (outcome, label) in enumerate(outcomes)
+        _panel(trajectory, outcome, is_synthetic=is_synthetic, has_legend=True).properties(title=label)
+        for outcome, label in outcomes
     ]
     whole = _configured(alt.hconcat(*charts, spacing=28), background="#ffffff")
-    svg = vl_convert.vegalite_to_svg(_bare(whole))
-    spec = json.dumps(_bare(_configured(_interactive(trajectory, outcomes, is_synthetic=is_synthetic))), sort_keys=True)
-    return DrawnFigure(tuple(panels), svg, spec)
+    svg = vl_convert.vegalite_to_svg(_bare(whole, datasets))
+    interactive = _configured(_interactive(trajectory, outcomes, is_synthetic=is_synthetic))
+    return DrawnFigure(tuple(panels), svg, json.dumps(_bare(interactive, datasets), sort_keys=True))
 
 
 def themed(svg: str, description: str) -> str:
@@ -88,10 +93,11 @@ def themed(svg: str, description: str) -> str:
     return re.sub(r' width="([\d.]+)" height="([\d.]+)"', f' role="img" aria-label="{label}"', svg, count=1)
 
 
-def _bare(chart: Any) -> dict[str, Any]:
+def _bare(chart: Any, datasets: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The chart as Vega-Lite; data are put in last, since Altair copies what it holds at every step."""
     spec: dict[str, Any] = chart.to_dict()
     spec.pop("$schema", None)
-    return spec
+    return spec | {"datasets": datasets}
 
 
 def _configured(chart: Any, background: str = "transparent") -> Any:
@@ -103,7 +109,10 @@ def _configured(chart: Any, background: str = "transparent") -> Any:
             labelFontSize=11, titleFontSize=11, titleFontWeight="normal", domain=False, ticks=False, labelPadding=6,
         )
         .configure_title(color=INK, fontSize=13, fontWeight=600, anchor="start", offset=10)
-        .configure_legend(labelColor=INK, titleColor=MUTED, labelFontSize=12, symbolSize=70, orient="top", title=None)
+        .configure_legend(
+            labelColor=INK, titleColor=MUTED, labelFontSize=12, symbolSize=70, symbolOpacity=1,
+            orient="top", title=None, columnPadding=28,
+        )
         .configure_concat(spacing=28)
     )  # fmt: skip
 
@@ -119,7 +128,7 @@ def _domain(trajectory: Trajectory, outcome: str) -> list[float]:
     lines = trajectory.lines.filter(pl.col("outcome").is_in(rows["outcome"].unique().to_list()))
     values = [
         value
-        for column in (rows["ci_low"], rows["ci_high"], rows["mean"], lines["y"])
+        for column in (rows["ci_low"], rows["ci_high"], rows["mean"], lines["y"], lines["band_low"], lines["band_high"])
         for value in column.drop_nulls().to_list()
     ]
     low, high = min(values), max(values)
@@ -127,31 +136,28 @@ def _domain(trajectory: Trajectory, outcome: str) -> list[float]:
     return [round(low - pad, 3), round(high + pad, 3)]
 
 
-def _points(trajectory: Trajectory, outcomes: list[str]) -> pl.DataFrame:
+def _points(trajectory: Trajectory) -> pl.DataFrame:
     labels, _, _ = _scale(trajectory)
     shift = {label: DODGE_MONTHS * (2 * place - (len(labels) - 1)) for place, label in enumerate(labels)}
-    return (
-        trajectory.shown.filter(pl.col("outcome").is_in(outcomes))
-        .drop("is_suppressed")
-        .with_columns(
-            (pl.col("months") + pl.col("group_label").replace_strict(shift, return_dtype=pl.Float64)).alias("x")
-        )
+    return trajectory.shown.drop("is_suppressed").with_columns(
+        (pl.col("months") + pl.col("group_label").replace_strict(shift, return_dtype=pl.Float64)).alias("x")
     )
 
 
-def _values(frame: pl.DataFrame) -> Any:
+def _data(name: str, outcome: Any = None) -> Any:
+    """A chart on one of the named datasets, of one outcome where it is given (a key, or a parameter)."""
     import altair as alt
 
-    return alt.Data(values=frame.to_dicts())
+    chart = alt.Chart(alt.NamedData(name=name))
+    return chart if outcome is None else chart.transform_filter(alt.datum.outcome == outcome)
 
 
-def _layers(trajectory: Trajectory, outcomes: list[str], y: Any, *, legend: Any, height: int) -> list[Any]:
+def _layers(trajectory: Trajectory, outcome: Any, y: Any, *, legend: Any, height: int) -> list[Any]:
     import altair as alt
 
     labels, colours, shapes = _scale(trajectory)
-    points = _points(trajectory, outcomes)
-    months = sorted(points["months"].unique().to_list())
-    lines = trajectory.lines.filter(pl.col("outcome").is_in(outcomes))
+    rows = trajectory.shown if not isinstance(outcome, str) else trajectory.shown.filter(pl.col("outcome") == outcome)
+    months = sorted(rows["months"].unique().to_list())
     edge = max(1.5, 0.04 * (months[-1] - months[0]))
     x_scale = alt.Scale(domain=[months[0] - edge, months[-1] + edge], nice=False, zero=False)
     axis = alt.Axis(values=months, title=None, grid=False, format="d" if all(m == int(m) for m in months) else ".1f")
@@ -167,7 +173,7 @@ def _layers(trajectory: Trajectory, outcomes: list[str], y: Any, *, legend: Any,
         alt.Tooltip("ci_low:Q", title="95 % from", format=".2f"),
         alt.Tooltip("ci_high:Q", title="95 % to", format=".2f"),
     ]
-    base = alt.Chart(_values(points))
+    base = _data(POINTS, outcome)
     whiskers = base.mark_rule(strokeWidth=1, opacity=0.75).encode(
         x=x, y=y("ci_low"), y2=alt.Y2("ci_high"), color=colour
     )
@@ -177,21 +183,33 @@ def _layers(trajectory: Trajectory, outcomes: list[str], y: Any, *, legend: Any,
     strips = [
         base.transform_filter(alt.FieldEqualPredicate(field="group_label", equal=label))
         .mark_text(fontSize=10, baseline="middle", color=colours[place])
-        .encode(x=alt.X("months:Q", scale=x_scale, axis=axis), y=alt.value(height + 31 + 14 * place), text="n_patients:Q")
+        .encode(
+            x=alt.X("months:Q", scale=x_scale, axis=axis), y=alt.value(height + 31 + 14 * place), text="n_patients:Q"
+        )
         for place, label in enumerate(labels)
     ]
     names = [
-        alt.Chart(alt.Data(values=[{"name": "n"}]))
+        _data(TEXTS)
         .mark_text(fontSize=10, baseline="middle", align="right", color=colours[place], fontStyle="italic")
-        .encode(x=alt.value(-8), y=alt.value(height + 31 + 14 * place), text="name:N")
+        .encode(x=alt.value(-8), y=alt.value(height + 31 + 14 * place), text="n:N")
         for place in range(len(labels))
     ]
     model = (
-        alt.Chart(_values(lines))
+        _data(LINES, outcome)
         .mark_line(strokeWidth=2.25)
         .encode(x=alt.X("months:Q", scale=x_scale, axis=axis), y=y("y"), color=colour)
     )
-    return [*([model] if not lines.is_empty() else []), whiskers, marks, *strips, *names]
+    drawn = [] if trajectory.lines.is_empty() else [model]
+    if trajectory.has_band:
+        band = (
+            _data(LINES, outcome)
+            .mark_area(opacity=0.13)
+            .encode(
+                x=alt.X("months:Q", scale=x_scale, axis=axis), y=y("band_low"), y2=alt.Y2("band_high"), color=colour
+            )
+        )
+        drawn = [band, model]
+    return [*drawn, whiskers, marks, *strips, *names]
 
 
 def _panel(trajectory: Trajectory, outcome: str, *, is_synthetic: bool, has_legend: bool = False) -> Any:
@@ -205,7 +223,7 @@ def _panel(trajectory: Trajectory, outcome: str, *, is_synthetic: bool, has_lege
         )
 
     legend = alt.Legend(title=None) if has_legend else None
-    layers = _layers(trajectory, [outcome], y, legend=legend, height=PANEL_HEIGHT)
+    layers = _layers(trajectory, outcome, y, legend=legend, height=PANEL_HEIGHT)
     if is_synthetic:
         layers.append(_mark(PANEL_WIDTH))
     return alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
@@ -215,7 +233,7 @@ def _mark(width: int) -> Any:
     import altair as alt
 
     return (
-        alt.Chart(alt.Data(values=[{"mark": SYNTHETIC_MARK}]))
+        _data(TEXTS)
         .mark_text(align="right", baseline="bottom", fontSize=10, fontStyle="italic", color=MUTED)
         .encode(x=alt.value(width), y=alt.value(-2), text="mark:N")
     )
@@ -226,25 +244,22 @@ def _interactive(trajectory: Trajectory, outcomes: list[tuple[str, str]], *, is_
     import altair as alt
 
     keys, labels = [key for key, _ in outcomes], [label for _, label in outcomes]
-    chosen = alt.param(name="outcome", value=keys[0], bind=alt.binding_select(options=keys, labels=labels, name="Outcome "))
+    chosen = alt.param(
+        name="outcome", value=keys[0], bind=alt.binding_select(options=keys, labels=labels, name="Outcome ")
+    )
 
     def y(field: str) -> Any:
-        scale = alt.Scale(domain=_domain(trajectory, keys[0]), zero=False, nice=False) if trajectory.is_one_scale else (
-            alt.Scale(zero=False)
+        scale = (
+            alt.Scale(domain=_domain(trajectory, keys[0]), zero=False, nice=False)
+            if trajectory.is_one_scale
+            else alt.Scale(zero=False)
         )
         return alt.Y(f"{field}:Q", scale=scale, axis=alt.Axis(title=None, tickCount=5))
 
-    layers = _layers(trajectory, keys, y, legend=alt.Legend(title=None), height=320)
-    picked = [
-        layer.transform_filter(alt.datum.outcome == chosen) if _has_outcome(layer) else layer for layer in layers
-    ]
+    layers = _layers(trajectory, chosen, y, legend=alt.Legend(title=None), height=320)
     if is_synthetic:
-        picked.append(_mark(600))
-    return alt.layer(*picked).properties(width=600, height=320).add_params(chosen)
-
-
-def _has_outcome(layer: Any) -> bool:
-    return "outcome" in layer.data.values[0]
+        layers.append(_mark(600))
+    return alt.layer(*layers).properties(width=600, height=320).add_params(chosen)
 
 
 def _sentence(trajectory: Trajectory, outcome: str, label: str) -> str:

@@ -63,11 +63,14 @@ def number(value: float | None, decimals: int, *, signed: bool = False) -> str:
 
 
 def decimals_for(errors: Sequence[float | None], most: int = 3) -> int:
-    """Decimals for one column: two significant figures of its median standard error, between 1 and `most`."""
+    """Decimals for one column: one significant figure of its median standard error, two where that begins with 1."""
     known = sorted(error for error in errors if error is not None and math.isfinite(error) and error > 0)
     if not known:
         return min(2, most)
-    return max(1, min(most, 1 - math.floor(math.log10(known[len(known) // 2]))))
+    median = known[len(known) // 2]
+    power = math.floor(math.log10(median))
+    begins_with_one = median < 1.95 * math.pow(10, power)
+    return max(1, min(most, 1 - power if begins_with_one else -power))
 
 
 def p_value(p: float | None) -> str:
@@ -92,6 +95,11 @@ def stars(p: float | None) -> str:
 def date(day: dt.date | None) -> str:
     """`1 November 2026`; n/a where there is none."""
     return NOT_APPLICABLE if day is None else f"{day.day}{NO_BREAK_SPACE}{day:%B}{NO_BREAK_SPACE}{day.year}"
+
+
+def short_date(day: dt.date | None) -> str:
+    """`1 Nov 2026`, for tables; n/a where there is none."""
+    return NOT_APPLICABLE if day is None else f"{day.day}{NO_BREAK_SPACE}{day:%b}{NO_BREAK_SPACE}{day.year}"
 
 
 def listing(parts: Sequence[str]) -> str:

@@ -96,12 +96,11 @@ class Expectation:
     """One expectation at one unit that did not simply pass."""
 
     suite: str
-    expectation: str
+    sentence: str
     unit: Unit
     status: str
     word: str
     failed: str
-    threshold: str
 
 
 def first_sentence(found: Sequence[Unit]) -> str:
@@ -121,7 +120,9 @@ def first_sentence(found: Sequence[Unit]) -> str:
     open_findings, new = sum(unit.n_open for unit in found), sum(unit.n_new for unit in found)
     verb = "is" if open_findings == 1 else "are"
     parts.append(
-        f"{plural(open_findings, 'finding')} {verb} open, {count(new)} of them new" if open_findings else "no open finding"
+        f"{plural(open_findings, 'finding')} {verb} open, {count(new) if new else 'none'} of them new"
+        if open_findings
+        else "no finding is open"
     )
     held = [unit.name for unit in found if unit.state.key == "held"]
     if held:
@@ -138,10 +139,10 @@ def _concentration(found: Sequence[Unit], overdue: int) -> str:
         if sum(item.n_overdue for item in taken) >= MOST_OF * overdue:
             break
     n = sum(item.n_overdue for item in taken)
-    if len(taken) == len(having) and len(having) > 1:
+    if len(having) > 1 and 2 * len(taken) > len(having):
         return ""
     if len(taken) == 1:
-        return f", {'all' if n == overdue else count(n) + ' of them'} at {taken[0].name}"
+        return f", {'all' if n == overdue else f'{count(n)} of them'} at {taken[0].name}"
     return f", {count(n)} of them at {count(len(taken))} units"
 
 
@@ -322,8 +323,7 @@ def _profiles(warehouse: Warehouse, library: Library) -> dict[str, Profile]:
         own = [key for key in order if site in rates[key]]
         dots = tuple((places[key], _height(rates[key][site][0])) for key in own)
         parts = [
-            f"{words.at_occasion(known[key].label).removeprefix('at ')} {share(rates[key][site][1], rates[key][site][2])}, "
-            f"network median {round(100 * medians[key])} %"
+            f"{known[key].label} {share(*rates[key][site][1:])}, network median {round(100 * medians[key])} %"
             for key in own
         ]
         found[site] = Profile(
@@ -364,11 +364,16 @@ def expectations(warehouse: Warehouse, found: Sequence[Unit]) -> tuple[list[Expe
             continue
         n_failed, n_checked = row["n_failed"], row["n_checked"]
         failed = f"{count(n_failed)} of {count(n_checked)}" if n_checked else NOT_APPLICABLE
-        threshold = "" if row["threshold"] is None else f"{row['threshold']:g}"
         suite = words.expectation_words(row["suite"])
         word = words.EXPECTATION_STATES.get(status, status)
-        name = words.expectation_words(row["expectation"])
-        listed.append(Expectation(suite, name, unit, status, word, failed, threshold))
+        listed.append(Expectation(suite, _expectation_sentence(row), unit, status, word, failed))
     order = {unit.site: place for place, unit in enumerate(found)}
-    listed.sort(key=lambda item: (item.status != "error", order[item.unit.site], item.suite, item.expectation))
+    listed.sort(key=lambda item: (item.status != "error", order[item.unit.site], item.suite, item.sentence))
     return listed, tally
+
+
+def _expectation_sentence(row: Mapping[str, Any]) -> str:
+    """The judge's own sentence where something failed; an error's text stays inside, since it may quote values."""
+    if row["status"] == "fail" and row.get("message"):
+        return str(row["message"])
+    return words.expectation_words(row["expectation"])

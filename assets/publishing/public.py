@@ -1,6 +1,6 @@
 """What the public page says: the network in numbers, and every declared analysis, suppressed.
 
-What belongs here: the content of `published/public`. What does not: arranging estimates (`estimates`), drawing
+What belongs here: the content of `published/public`. What does not: arranging estimates (`result_tables`), drawing
 (`figures`), or HTML.
 """
 
@@ -12,21 +12,19 @@ import polars as pl
 
 from assets.publishing import words
 from assets.publishing.disclosure import Disclosure
-from assets.publishing.estimates import (
-    SLOPE,
+from assets.publishing.estimates import SLOPE, Fitted, Results, fitted_models
+from assets.publishing.figures import DrawnFigure, draw
+from assets.publishing.formatting import count, decimals_for, number, p_value, percent, plural, share
+from assets.publishing.network import completeness, instrument_order
+from assets.publishing.reading import Reading, growth_models, key_label, key_models, read, slope_words
+from assets.publishing.result_tables import (
     Block,
-    Fitted,
     TermTable,
     covariate_labels,
-    fitted_models,
     journal_table,
     term_table,
     tidy_table,
 )
-from assets.publishing.figures import DrawnFigure, draw
-from assets.publishing.formatting import count, number, p_value, plural, share
-from assets.publishing.network import completeness, instrument_order
-from assets.publishing.reading import Reading, growth_models, key_label, key_models, read, slope_words
 from assets.publishing.sources import Warehouse
 from assets.publishing.trajectory import OBSERVED_SCHEMA, Trajectory, trajectory
 from codebook.analysis import Analysis
@@ -99,6 +97,11 @@ class AnalysisPart:
     syntax: tuple[tuple[str, str], ...]
 
     @property
+    def has_notes(self) -> bool:
+        """Whether any row has something to say about itself."""
+        return any(row.note for block in self.blocks for row in block.rows)
+
+    @property
     def has_reference(self) -> bool:
         """Whether any model is compared with a refitted reference."""
         return any(item.model.reference for item in self.fitted)
@@ -119,10 +122,13 @@ def content(warehouse: Warehouse, library: Library, rule: Disclosure) -> PublicC
     """Read and suppress; nothing after this sees a number that may not be shown."""
     counts = _counts(warehouse, library, rule)
     instruments, assessments = _instruments(warehouse, library, rule)
-    estimates = warehouse.table("results.estimate", "analysis, outcome, model, term")
-    fits = warehouse.table("results.fit", "analysis, outcome, model")
+    results = Results(
+        warehouse.table("results.estimate", "analysis, outcome, model, term"),
+        warehouse.table("results.fit", "analysis, outcome, model"),
+        warehouse.table("results.fixed_covariance", "analysis, outcome, model, term, other_term"),
+    )
     parts = tuple(
-        _part(warehouse, library, analysis, estimates, fits, rule)
+        _part(warehouse, library, analysis, results, rule)
         for _, analysis in sorted(library.analyses.items(), key=lambda pair: (pair[1].figure is None, pair[0]))
     )
     return PublicContent(counts, instruments, assessments, parts, first_sentence(counts, parts))
@@ -130,10 +136,13 @@ def content(warehouse: Warehouse, library: Library, rule: Disclosure) -> PublicC
 
 def first_sentence(counts: Counts, parts: tuple[AnalysisPart, ...]) -> str:
     """Who was seen, how much came of what was expected, and the main result: one sentence of numbers."""
-    who = "A number of patients too small to print" if counts.n_patients is None else plural(counts.n_patients, "patient")
+    who = (
+        "A number of patients too small to print" if counts.n_patients is None else plural(counts.n_patients, "patient")
+    )
     text = f"{who} in {plural(counts.n_units, 'unit')}"
     if counts.n_expected:
-        text += f", {share(counts.n_received, counts.n_expected)} of the expected assessments received"
+        received = f"{count(counts.n_received)} of {plural(counts.n_expected, 'expected assessment')} received"
+        text += f", {received} ({percent(counts.n_received, counts.n_expected)})"
     elif counts.n_assessments is not None:
         text += f", {plural(counts.n_assessments, 'assessment')}"
     for part in parts:
@@ -155,9 +164,9 @@ def _headline(part: AnalysisPart) -> str:
         _, item, effect = min(found, key=lambda entry: entry[0])
         text = slope_words(growth[item.outcome])
         if effect.p_value is not None and effect.p_value < 0.05:
-            size = number(abs(effect.value), 2)
+            size = number(abs(effect.value), decimals_for([effect.std_error]))
             more = "more" if effect.value > 0 else "less"
-            return f"{text}, by {size} {more} with {key_label(part.analysis, item)} ({p_value(effect.p_value)})"
+            return f"{text}, {size} {more} with {key_label(part.analysis, item)} ({p_value(effect.p_value)})"
         return text
     return slope_words(next(iter(growth.values()))) if growth else ""
 
@@ -189,7 +198,7 @@ def _counts(warehouse: Warehouse, library: Library, rule: Disclosure) -> Counts:
 def _instruments(
     warehouse: Warehouse, library: Library, rule: Disclosure
 ) -> tuple[tuple[InstrumentRow, ...], pl.DataFrame]:
-    if not warehouse.has("harmonised.assessment"):
+    if not (warehouse.has("harmonised.assessment") and warehouse.has("harmonised.patient")):
         return (), pl.DataFrame(schema=ASSESSMENT_SCHEMA)
     used = {
         row["instrument"]: row
@@ -206,12 +215,13 @@ def _instruments(
         .agg(pl.col("n_expected", "n_received", "n_scorable").sum())
         .to_dicts()
     }
+    n_all = warehouse.value("select count(distinct patient_id) from harmonised.patient")
     rows, table = [], []
     for key in instrument_order(library, sorted({*used, *sums})):
         own, total = used.get(key, {}), sums.get(key, {})
         n_patients = int(own.get("n", 0))
         expected, received, scorable = (int(total.get(c) or 0) for c in ("n_expected", "n_received", "n_scorable"))
-        is_shown = rule.allows(n_patients)
+        is_shown = rule.allows_part(n_patients, n_all)
         shows_received = is_shown and rule.allows_part(received, expected)
         shows_scorable = shows_received and rule.allows_part(scorable, expected)
         known = library.instruments.get(key)
@@ -245,13 +255,12 @@ def _part(
     warehouse: Warehouse,
     library: Library,
     analysis: Analysis,
-    estimates: pl.DataFrame,
-    fits: pl.DataFrame,
+    results: Results,
     rule: Disclosure,
 ) -> AnalysisPart:
     table = f"analysis.{analysis.panel.name}"
     panel = warehouse.table(table, "patient_id, episode_id, months") if warehouse.has(table) else None
-    fitted = fitted_models(analysis, estimates, fits, panel, rule)
+    fitted = fitted_models(analysis, results, panel, rule)
     path = trajectory(analysis, library, panel, fitted, rule) if panel is not None else None
     figure = draw(path, is_synthetic=library.network.is_synthetic) if path else None
     labels = covariate_labels(analysis)
@@ -323,7 +332,8 @@ def _panel_sentence(library: Library, analysis: Analysis) -> str:
         for outcome, label in analysis.outcomes.items()
         for measure in (panel.measures[outcome],)
     ]
-    parts = [f"One row per {panel.grain}." if not panel.grain.endswith(".") else panel.grain, f"{'; '.join(measures)}."]
+    grain = panel.grain.removesuffix(".").removeprefix("one row per ").removeprefix("One row per ")
+    parts = [f"One row per {grain}.", f"{'; '.join(measures)}."]
     if panel.discharge_at_months is not None:
         parts.append(f"Assessments at discharge are placed at month {panel.discharge_at_months:g}.")
     if panel.after_months is not None:

@@ -101,7 +101,7 @@ def _write_public(warehouse: Warehouse, library: Library, run: RunSummary, folde
             run,
             part=part,
             spec=_inside_script(part.figure.spec),
-            bundle=_inside_script(vl_convert.javascript_bundle()),
+            bundle=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
             colours=figures.COLOURS,
         )
         (folder / "figures" / f"{name}_trajectory.html").write_text(page, encoding="utf-8")
@@ -135,9 +135,7 @@ def _write_network(warehouse: Warehouse, library: Library, run: RunSummary, fold
     (folder / "tables").mkdir()
     _write_table(folder / "tables" / "units", _unit_table(found))
     columns = ["site_id", "instrument", "occasion", "n_expected", "n_received", "n_scorable"]
-    _write_table(
-        folder / "tables" / "completeness", frame.select([*columns, "n_items_expected", "n_items_answered"])
-    )
+    _write_table(folder / "tables" / "completeness", frame.select([*columns, "n_items_expected", "n_items_answered"]))
 
 
 def _unit_table(found: list[Unit]) -> pl.DataFrame:
@@ -170,8 +168,8 @@ def _write_table(stem: Path, frame: pl.DataFrame) -> None:
 
 
 def _inside_script(text: str) -> str:
-    """Script or JSON that cannot end its own script element."""
-    return text.replace("</", "<\\/").replace("<!--", "<\\!--")
+    """JSON that cannot end the script element it stands in."""
+    return text.replace("<", "\\u003c")
 
 
 @cache
@@ -192,6 +190,7 @@ def _environment() -> Any:
         "share": formatting.share,
         "plural": formatting.plural,
         "day": formatting.date,
+        "shortday": formatting.short_date,
         "gate": words.gate_words,
     }
     environment.filters.update(shown)
@@ -201,7 +200,9 @@ def _environment() -> Any:
 
 def _render(template: str, library: Library, run: RunSummary, **values: Any) -> str:
     as_of: dt.date | None = run.as_of
-    text = _environment().get_template(template).render(
-        network=library.network, run=run, as_of=as_of, today=run.today, **values
+    text = (
+        _environment()
+        .get_template(template)
+        .render(network=library.network, run=run, as_of=as_of, today=run.today, **values)
     )
     return str(text)

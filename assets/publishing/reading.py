@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from assets.publishing.estimates import INTERCEPT, SLOPE, Estimate, Fitted, Term
 from assets.publishing.formatting import decimals_for, listing, number, p_value, plural, stars
+from assets.publishing.result_tables import covariate_labels, term_words
 from codebook.analysis import Analysis
 
 MONTHS_A_YEAR = 12
@@ -31,7 +32,7 @@ def growth_models(fitted: list[Fitted]) -> list[Fitted]:
 
 def key_models(analysis: Analysis, fitted: list[Fitted]) -> list[Fitted]:
     """The model that the figure is about (else the first with one predictor), per outcome, where it may be shown."""
-    single = [item for item in fitted if len(item.predictors) == 1]
+    single = [item for item in fitted if item.predictors and item.is_simple]
     if analysis.figure is not None:
         wanted = [item for item in single if item.predictors[0] == analysis.figure.group]
         single = wanted or single
@@ -66,10 +67,12 @@ def read(analysis: Analysis, fitted: list[Fitted]) -> Reading:
     if key:
         sentences.append(_key_sentence(analysis, key))
     if not sentences:
+        sentences += _several_sentences(analysis, fitted)
+    if not sentences:
         reasons = sorted({item.note for item in fitted if item.note})
         why = f" ({'; '.join(reasons)})" if reasons else ""
         sentences.append(f"No model of this analysis has an estimate that can be shown{why}.")
-    return Reading(tuple(sentences), _doubt(analysis, fitted, key or growth))
+    return Reading(tuple(sentences), _doubt(fitted, key or growth))
 
 
 def _growth_sentence(growth: list[Fitted]) -> str:
@@ -77,7 +80,8 @@ def _growth_sentence(growth: list[Fitted]) -> str:
     years = []
     for item in changed:
         slope = item.estimates[SLOPE]
-        decimals = max(1, decimals_for([slope.std_error], most=4) - 1)
+        error = None if slope.std_error is None else slope.std_error * MONTHS_A_YEAR
+        decimals = decimals_for([error], most=2)
         years.append(number(slope.value * MONTHS_A_YEAR, decimals, signed=True))
     text = listing([slope_words(item) for item in growth])
     if not years:
@@ -98,6 +102,26 @@ def _key_sentence(analysis: Analysis, key: list[Fitted]) -> str:
     return f"With {key_label(analysis, key[0])}, {'; '.join(parts)}."
 
 
+def _several_sentences(analysis: Analysis, fitted: list[Fitted]) -> list[str]:
+    """For a model with several predictors: its slope, and which of its other effects stand out."""
+    item = next((item for item in fitted if item.is_shown and not item.is_simple), None)
+    if item is None:
+        return []
+    labels = covariate_labels(analysis)
+    others = [(term, e) for term, e in item.estimates.items() if term not in (INTERCEPT, SLOPE)]
+    clear = [
+        f"{term_words(term, labels)} ({number(estimate.value, decimals_for([estimate.std_error]))})"
+        for term, estimate in others
+        if stars(estimate.p_value)
+    ]
+    unclear = [term_words(term, labels) for term, estimate in others if not stars(estimate.p_value)]
+    first = f"With every predictor at nought, {slope_words(item)}." if SLOPE in item.estimates else ""
+    parts = [f"beyond chance: {listing(clear)}"] if clear else []
+    parts += [f"not beyond chance: {listing(unclear)}"] if unclear else []
+    second = f"Of its {len(others)} other effects, {'; '.join(parts)}." if len(others) > 1 else ""
+    return [sentence for sentence in (first, second) if sentence]
+
+
 def _effect(key: list[Fitted], term: Term, what: str, unit: str) -> str:
     having = [(item.outcome_label, item.estimates[term]) for item in key if term in item.estimates]
     if not having:
@@ -110,19 +134,19 @@ def _effect(key: list[Fitted], term: Term, what: str, unit: str) -> str:
     ]
     unclear = [label for label, estimate in having if not stars(estimate.p_value)]
     if not clear:
-        which = "any outcome" if len(unclear) > 1 else unclear[0]
+        which = "any of them" if len(unclear) > 1 else unclear[0]
         return f"{what} does not differ beyond chance for {which}"
     rest = f", not beyond chance for {listing(unclear)}" if unclear else ""
     return f"{what} is {listing(clear)}{rest}"
 
 
-def _doubt(analysis: Analysis, fitted: list[Fitted], key: list[Fitted]) -> str:
+def _doubt(fitted: list[Fitted], key: list[Fitted]) -> str:
     shown = [item for item in fitted if item.is_shown]
     parts = []
     best = _strongest(key)
     if best is not None:
         item, term, estimate = best
-        decimals = decimals_for([estimate.std_error], most=4)
+        decimals = decimals_for([estimate.std_error])
         what = "change" if term == SLOPE else "difference in slope" if "months" in term else "level"
         if term not in (SLOPE, INTERCEPT) and "months" not in term:
             what = "difference in level"

@@ -6,13 +6,15 @@ What belongs here: grouping the panel, intervals, suppression, the model's lines
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import polars as pl
 
 from assets.publishing.disclosure import Disclosure
-from assets.publishing.estimates import INTERCEPT, SLOPE, Fitted
+from assets.publishing.estimates import INTERCEPT, Fitted
 from codebook.analysis import Analysis, Figure
 from codebook.library import Library
 
@@ -33,7 +35,13 @@ OBSERVED_SCHEMA = pl.Schema(
         "is_suppressed": pl.Boolean(),
     }
 )
-LINE_SCHEMA = pl.Schema({"outcome": pl.String(), "group_label": pl.String(), "months": pl.Float64(), "y": pl.Float64()})
+LINE_SCHEMA = pl.Schema(
+    {"outcome": pl.String(), "group_label": pl.String()}
+    | {name: pl.Float64() for name in ("months", "y", "band_low", "band_high")}
+)
+LINE_POINTS = 25
+"""Points of a line: its band is curved."""
+NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,11 @@ class Trajectory:
     is_one_scale: bool
     """All outcomes are scored alike, so the panels share one axis."""
     problem: str | None
+
+    @property
+    def has_band(self) -> bool:
+        """Whether the lines carry a 95 % band."""
+        return not self.lines.is_empty() and self.lines["band_low"].null_count() == 0
 
     @property
     def n_suppressed(self) -> int:
@@ -66,7 +79,8 @@ def trajectory(
     """Means with 95 % intervals per group and occasion, and model lines; None where no figure is declared.
 
     A patient with two assessments at one occasion counts once, with the mean of both; the interval is
-    mean ± t(n-1, .975) · sd / √n over patients. Lines are fixed effects: intercept + group + (slope + group × months).
+    mean ± t(n-1, .975) · sd / √n over patients. Lines are fixed effects: intercept + group + (slope + group × months),
+    with a pointwise band of ± 1.96 standard errors where the covariance of the fixed effects is known.
     """
     figure = analysis.figure
     if figure is None:
@@ -142,7 +156,7 @@ def _bin(occasions: tuple[float, ...]) -> pl.Expr:
     if not occasions:
         return ((pl.col("months") / BIN_MONTHS).round() * BIN_MONTHS).alias("bin")
     nearest = pl.lit(occasions[0])
-    for lower, upper in zip(occasions, occasions[1:], strict=False):
+    for lower, upper in pairwise(occasions):
         nearest = pl.when(pl.col("months") >= (lower + upper) / 2).then(pl.lit(upper)).otherwise(nearest)
     return nearest.cast(pl.Float64).alias("bin")
 
@@ -152,23 +166,26 @@ def _lines(figure: Figure, observed: pl.DataFrame, fitted: list[Fitted]) -> pl.D
     for item in fitted:
         if item.predictors != (figure.group,) or not item.is_shown or item.is_unconverged:
             continue
-        effects = {term: estimate.value for term, estimate in item.estimates.items()}
-        if INTERCEPT not in effects:
+        if INTERCEPT not in item.estimates:
             continue
         own = observed.filter((pl.col("outcome") == item.outcome) & ~pl.col("is_suppressed"))
-        for (group, label), cells in sorted(own.group_by("group", "group_label"), key=lambda pair: str(pair[0])):
-            level = effects[INTERCEPT] + float(str(group)) * effects.get((figure.group,), 0.0)
-            slope = effects.get(SLOPE, 0.0) + float(str(group)) * effects.get(
-                tuple(sorted(("months", figure.group))), 0.0
-            )
+        for (group, label), cells in own.group_by("group", "group_label", maintain_order=True):
             months = cells["months"].to_list()
-            for month in (min(months), max(months)):
+            first, last = min(months), max(months)
+            for step in range(LINE_POINTS if last > first else 1):
+                month = round(first + (last - first) * step / (LINE_POINTS - 1), 4)
+                factors = {"months": month, figure.group: float(str(group))}
+                x = {term: math.prod(factors[part] for part in term) for term in item.estimates}
+                y, error = item.predict(x)
+                half = None if error is None else NORMAL_95 * error
                 rows.append(
                     {
                         "outcome": item.outcome,
                         "group_label": str(label),
                         "months": month,
-                        "y": round(level + slope * month, 6),
+                        "y": round(y, 6),
+                        "band_low": None if half is None else round(y - half, 6),
+                        "band_high": None if half is None else round(y + half, 6),
                     }
                 )
-    return pl.DataFrame(rows, schema=LINE_SCHEMA).unique(maintain_order=True)
+    return pl.DataFrame(rows, schema=LINE_SCHEMA)

@@ -81,7 +81,7 @@ STATES = {
         State("late", "delivery is late", "▲", 2, False),
         State("unscheduled", "no rhythm agreed", "–", 3, None),
         State("current", "up to date", "●", 4, True),
-        State("frozen", "complete, delivers no more", "●", 5, True),
+        State("frozen", "complete", "●", 5, True),
     )
 }
 """State of a unit, worst first by `rank`; `is_good` None: does not count for or against."""

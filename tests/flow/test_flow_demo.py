@@ -127,7 +127,8 @@ def test_scores_say_on_how_many_items_they_rest(demo: Flow) -> None:
 def test_versions_follow_the_date_of_the_form(demo: Flow) -> None:
     wrong = demo.rows(
         "select count(*) from harmonised.assessment "
-        "where (instrument = 'wai_s' and assessment_date >= date '2012-06-01') or (instrument = 'wai_sr' and assessment_date < date '2012-06-01')"
+        "where (instrument = 'wai_s' and assessment_date >= date '2012-06-01') "
+        "or (instrument = 'wai_sr' and assessment_date < date '2012-06-01')"
     )
     assert wrong == [(0,)]
     assert {row[0] for row in demo.rows("select distinct version_group from harmonised.working_alliance")} == {

@@ -22,7 +22,7 @@ def test_four_kinds_of_trouble_in_one_run(demo: Flow, copy_of: Callable[[Flow], 
     site = (root / "sites" / "north.yaml").read_text()
     (root / "sites" / "sound.yaml").write_text(site.replace("site: north", "site: sound"))
     shutil.copytree(root / "landing" / "north", root / "landing" / "sound")
-    (root / "sites" / "north.yaml").write_text(site.replace("column: kjonn", "column: kjoenn"))
+    (root / "sites" / "north.yaml").write_text(site.replace("column: Kjønn", "column: Kjoenn"))
     shutil.rmtree(root / "landing" / "north" / "2017-01-02")
     (root / "landing" / "sound" / "2016-12-01" / "extra.txt").write_text("not asked for\n")
     (root / "landing" / "sound" / "2017-01-02" / "gaf_syntetisk.csv").unlink()
@@ -31,11 +31,13 @@ def test_four_kinds_of_trouble_in_one_run(demo: Flow, copy_of: Callable[[Flow], 
         file.unlink()
     done = concord("run", "--network", root)
     assert done.returncode == 3, done.stdout + done.stderr
-    held = {line.split()[1].rstrip(":"): line for line in done.stdout.splitlines() if line.startswith("HELD")}
+    held = {line.split()[1].rstrip(","): line for line in done.stdout.splitlines() if line.startswith("HELD")}
     assert set(held) == {"north", "sound", "south", "east"}
-    assert "'kjoenn'" in held["north"]
-    assert "did you mean 'kjonn'?" in held["north"]
-    assert "gaf_syntetisk.csv" in held["sound"]
+    assert "'Kjoenn'" in held["north"]
+    assert "did you mean 'Kjønn'?" in held["north"]
+    assert "'gaf_*.csv'" in held["sound"]
+    assert "2016-12-01 stays in" in held["sound"]
+    assert "nothing of this unit was accepted yet" in held["south"]
     assert "visits_synthetic.sav" in held["south"]
     assert "empty" in held["east"]
     assert "west  2016-12-01 taken, 2017-01-02 taken" in done.stdout

@@ -1,0 +1,260 @@
+"""Fitted models arranged as the journal prints them, term by term, and tidy for download.
+
+What belongs here: which estimate stands in which cell, and what stands there where there is none. What does not:
+reading results (`estimates`), the sentences beneath a table (`reading`), or HTML.
+
+A model with one predictor gets one row per outcome: its effect on the level, and on the slope (its product with
+months). A model with several is printed term by term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from assets.publishing.disclosure import covariates_of
+from assets.publishing.estimates import INTERCEPT, SLOPE, Estimate, Fitted, Term
+from assets.publishing.formatting import NOT_APPLICABLE, count, decimals_for, number, p_value, stars
+from codebook.analysis import Analysis, Model
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table cell prints; `title` is what pointing at it adds, `stars` hang outside the column of numbers."""
+
+    text: str
+    title: str = ""
+    stars: str = ""
+    is_muted: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One outcome of one model."""
+
+    label: str
+    level: Cell
+    slope: Cell
+    explained_level: str
+    explained_slope: str
+    aic: str
+    reference_aic: str
+    n_patients: str
+    n_observations: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of one model."""
+
+    name: str
+    label: str
+    is_growth: bool
+    rows: tuple[Row, ...]
+
+
+def journal_table(fitted: list[Fitted]) -> list[Block]:
+    """Growth first, then one block per model with a single predictor; the others are left to `term_table`."""
+    simple = [item for item in fitted if item.model not in _several(fitted)]
+    cells = [(item, *_pair(item)) for item in simple]
+    decimals = {outcome: _decimals(fitted, outcome) for outcome in dict.fromkeys(item.outcome for item in simple)}
+    blocks: list[Block] = []
+    for model in dict.fromkeys(item.model for item in simple):
+        own = [entry for entry in cells if entry[0].model == model]
+        is_growth = not own[0][0].predictors
+        rows = tuple(
+            Row(
+                item.outcome_label,
+                _cell(item, level, decimals[item.outcome][0], is_growth),
+                _cell(item, slope, decimals[item.outcome][1], is_growth),
+                _explained(item, "explained_intercept_pct"),
+                _explained(item, "explained_slope_pct"),
+                number(item.number("aic"), 0),
+                number(item.number("reference_aic"), 0) if model.reference else "",
+                count(item.n_patients),
+                count(item.n_observations),
+                item.note,
+            )
+            for item, level, slope in own
+        )
+        blocks.append(Block(model.name, model.label, is_growth, rows))
+    return sorted(blocks, key=lambda block: not block.is_growth)
+
+
+@dataclass(frozen=True)
+class TermRow:
+    """One fixed effect, with its interval."""
+
+    term: str
+    estimate: str
+    std_error: str
+    interval: str
+    p_value: str
+
+
+@dataclass(frozen=True)
+class TermTable:
+    """All fixed effects of one model of one outcome."""
+
+    model: str
+    outcome: str
+    rows: tuple[TermRow, ...]
+    n_patients: str
+    n_observations: str
+    note: str
+
+
+def term_table(fitted: list[Fitted], labels: Mapping[str, str], *, only_several: bool = False) -> list[TermTable]:
+    """Every estimate of every model; `only_several` keeps the models that `journal_table` leaves out."""
+    tables = []
+    for item in fitted:
+        if only_several and item.model not in _several(fitted):
+            continue
+        rows = []
+        for term, estimate in sorted(item.estimates.items(), key=lambda pair: _term_order(pair[0])):
+            decimals = decimals_for([estimate.std_error], most=4)
+            interval = NOT_APPLICABLE
+            if estimate.low is not None and estimate.high is not None:
+                interval = f"{number(estimate.low, decimals)} to {number(estimate.high, decimals)}"
+            rows.append(
+                TermRow(
+                    term_words(term, labels),
+                    number(estimate.value, decimals),
+                    number(estimate.std_error, decimals),
+                    interval,
+                    p_value(estimate.p_value).removeprefix("p ").removeprefix("= "),
+                )
+            )
+        tables.append(
+            TermTable(
+                item.model.label,
+                item.outcome_label,
+                tuple(rows),
+                count(item.n_patients),
+                count(item.n_observations),
+                item.note,
+            )
+        )
+    return tables
+
+
+def term_words(term: Term, labels: Mapping[str, str]) -> str:
+    """`Level at the start`, `Slope per month`, `Poor outcome`, `Poor outcome × month`."""
+    if term == INTERCEPT:
+        return "Level at the start"
+    if term == SLOPE:
+        return "Slope per month"
+    covariates = [_covariate_words(part, labels) for part in term if part != "months"]
+    return " × ".join([*covariates, *(["month"] if "months" in term else [])])
+
+
+def _covariate_words(part: str, labels: Mapping[str, str]) -> str:
+    name, _, level = part.removesuffix("]").partition("[")
+    label = labels.get(name, name.replace("_", " "))
+    return f"{label}: {level.replace('_', ' ')}" if level else label
+
+
+def covariate_labels(analysis: Analysis) -> dict[str, str]:
+    """Covariate → label of the model that has it as its only predictor; else its own name."""
+    labels = {name: name.replace("_", " ").capitalize() for name in analysis.panel.covariates}
+    for model in analysis.models:
+        covariates = covariates_of(model)
+        if len(covariates) == 1:
+            labels[covariates[0]] = model.label
+    return labels
+
+
+def tidy_table(fitted: list[Fitted]) -> pl.DataFrame:
+    """One row per outcome, model and term, for download; rows without estimate keep their reason in `note`."""
+    rows: list[dict[str, Any]] = []
+    for item in fitted:
+        base = {
+            "outcome": item.outcome,
+            "outcome_label": item.outcome_label,
+            "model": item.model.name,
+            "model_label": item.model.label,
+        }
+        tail = {
+            "aic": item.number("aic"),
+            "reference_aic": item.number("reference_aic"),
+            "explained_intercept_pct": item.number("explained_intercept_pct"),
+            "explained_slope_pct": item.number("explained_slope_pct"),
+            "n_patients": item.n_patients,
+            "n_observations": item.n_observations,
+            "is_converged": item.fit.get("is_converged") if item.is_shown else None,
+            "is_singular": item.fit.get("is_singular") if item.is_shown else None,
+            "note": item.note,
+        }
+        terms: list[Term | None] = [*sorted(item.estimates, key=_term_order)] or [None]
+        for term in terms:
+            estimate = None if term is None else item.estimates[term]
+            rows.append(
+                base
+                | {
+                    "term": None if term is None else ":".join(term) or "intercept",
+                    "estimate": estimate.value if estimate else None,
+                    "std_error": estimate.std_error if estimate else None,
+                    "ci_low": estimate.low if estimate else None,
+                    "ci_high": estimate.high if estimate else None,
+                    "p_value": estimate.p_value if estimate else None,
+                }
+                | tail
+            )
+    return pl.DataFrame(rows, schema=TIDY_SCHEMA)
+
+
+TIDY_SCHEMA = pl.Schema(
+    {name: pl.String() for name in ("outcome", "outcome_label", "model", "model_label", "term")}
+    | {name: pl.Float64() for name in ("estimate", "std_error", "ci_low", "ci_high", "p_value", "aic", "reference_aic")}
+    | {name: pl.Float64() for name in ("explained_intercept_pct", "explained_slope_pct")}
+    | {name: pl.Int64() for name in ("n_patients", "n_observations")}
+    | {name: pl.Boolean() for name in ("is_converged", "is_singular")}
+    | {"note": pl.String()}
+)
+
+
+def _decimals(fitted: list[Fitted], outcome: str) -> tuple[int, int]:
+    """Decimals of an outcome's levels and slopes: those of its growth model, so that its rows can be compared."""
+    own = [item for item in fitted if item.outcome == outcome and item.is_simple]
+    pairs = [_pair(item) for item in [item for item in own if not item.predictors and item.estimates] or own]
+    levels = [level.std_error for level, _ in pairs if level]
+    return decimals_for(levels, most=2), decimals_for([slope.std_error for _, slope in pairs if slope])
+
+
+def _term_order(term: Term) -> tuple[int, Term]:
+    return len(term), term
+
+
+def _several(fitted: list[Fitted]) -> set[Model]:
+    return {item.model for item in fitted if not item.is_simple}
+
+
+def _pair(item: Fitted) -> tuple[Estimate | None, Estimate | None]:
+    subject = tuple(item.predictors[0].split(":")) if item.predictors else ()
+    return item.estimates.get(tuple(sorted(subject))), item.estimates.get(tuple(sorted((*subject, "months"))))
+
+
+def _cell(item: Fitted, estimate: Estimate | None, decimals: int, is_growth: bool) -> Cell:
+    if not item.is_shown:
+        is_suppressed = (item.problem or "").startswith("suppressed")
+        return Cell("suppressed" if is_suppressed else NOT_APPLICABLE, is_muted=True)
+    if estimate is None:
+        return Cell("not in model", is_muted=True)
+    if estimate.std_error is not None and round(estimate.std_error, decimals) == 0:
+        decimals += 1
+    text = f"{number(estimate.value, decimals)} ({number(estimate.std_error, decimals)})"
+    if is_growth:
+        return Cell(text, p_value(estimate.p_value))
+    if not stars(estimate.p_value):
+        return Cell("ns", f"{text}, {p_value(estimate.p_value)}", is_muted=True)
+    return Cell(text, p_value(estimate.p_value), stars(estimate.p_value))
+
+
+def _explained(item: Fitted, column: str) -> str:
+    if item.model.reference is None:
+        return ""
+    return number(item.number(column), 0)
