@@ -17,6 +17,8 @@ SETTINGS = """\
 # Written by Concord. Runs, events and schedules of this network; delete the folder and it comes back empty.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 """
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,

@@ -84,4 +84,8 @@ def after_ingestion(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.S
     newest = context.instance.get_run_records(finished, limit=1, order_by="update_timestamp")
     if not newest:
         return dg.SkipReason("nothing was ingested yet")
+    built = dg.RunsFilter(job_name=build_network.name, statuses=[dg.DagsterRunStatus.SUCCESS])
+    last = context.instance.get_run_records(built, limit=1, order_by="update_timestamp")
+    if last and last[0].update_timestamp >= newest[0].update_timestamp:
+        return dg.SkipReason("the warehouse was built since")
     return dg.RunRequest(run_key=f"after {newest[0].dagster_run.run_id}", tags={RUN_TAG: "after_ingestion"})

@@ -18,6 +18,7 @@ from codebook.network import NetworkFolder
 from orchestration.definitions import build_defs
 from orchestration.instance import close_killed_runs, open_instance
 from orchestration.schedules import nightly_build
+from orchestration.sensors import after_ingestion, landing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,6 +103,45 @@ def test_one_run_works_on_a_folder_and_ingestion_may_be_shared(tmp_path: Path) -
         holder.wait()
         with folder_lock(tmp_path, is_exclusive=True):
             assert not is_busy(tmp_path), "this process holds it itself"
+
+
+def test_a_build_is_asked_for_once_after_an_ingestion(tmp_path: Path) -> None:
+    instance = open_instance(NetworkFolder(tmp_path))
+
+    @dg.job(name="ingest_site")
+    def ingestion() -> None:
+        pass
+
+    @dg.job(name="build_network")
+    def build() -> None:
+        pass
+
+    def asked() -> object:
+        return after_ingestion(dg.build_sensor_context(instance=instance))
+
+    assert isinstance(asked(), dg.SkipReason), "nothing was ingested yet"
+    ingestion.execute_in_process(instance=instance)
+    assert isinstance(asked(), dg.RunRequest)
+    build.execute_in_process(instance=instance)
+    assert isinstance(asked(), dg.SkipReason), "the warehouse was built since"
+    ingestion.execute_in_process(instance=instance)
+    assert isinstance(asked(), dg.RunRequest)
+
+
+def test_a_delivery_in_landing_is_asked_for_with_its_fingerprints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from simulation.demo import write_demo
+
+    write_demo(tmp_path / "demo", patients=12)
+    monkeypatch.setenv("CONCORD_NETWORK", str(tmp_path / "demo"))
+    instance = open_instance(NetworkFolder(tmp_path / "demo"))
+    result = landing(dg.build_sensor_context(instance=instance))
+    assert isinstance(result, dg.SensorResult)
+    requests = result.run_requests or []
+    assert {request.partition_key for request in requests} == {"north", "south", "east", "west"}
+    assert len({request.run_key for request in requests}) == len(requests) >= 4
+    assert all(request.tags["concord/delivery"] in str(request.run_key) for request in requests)
 
 
 def test_runs_of_a_killed_process_are_closed(tmp_path: Path) -> None:
