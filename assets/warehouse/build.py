@@ -167,7 +167,7 @@ def _run(
         "PYTHONUNBUFFERED": "1",
     }
     tail: list[str] = []
-    with _terminate_as_exit():
+    with _terminate_as_exit() as received:
         process = subprocess.Popen(
             command,
             cwd=project,
@@ -185,13 +185,17 @@ def _run(
             assert process.stdout is not None
             for line in process.stdout:
                 text = line.rstrip()
+                if received:
+                    break
                 if text:
                     tail = [*tail[1 - _TAIL_LINES :], text]
                     if on_line is not None:
                         on_line(text)
-            exit_code = process.wait()
+            exit_code = 0 if received else process.wait()
         finally:
             _end(process)
+        if received:
+            raise SystemExit(128 + received[0])
     return exit_code, tuple(tail)
 
 
@@ -211,18 +215,23 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 @contextlib.contextmanager
-def _terminate_as_exit() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit while dbt runs, so that `finally` ends it; Python's default would just die."""
+def _terminate_as_exit() -> Iterator[list[int]]:
+    """Turn SIGTERM into SystemExit while dbt runs, so that `finally` ends it; Python's default would just die.
+
+    Yields the signals that came: an exception that a handler raises inside a finaliser is lost, the list is not.
+    """
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
+        yield received
         return
 
     def leave(number: int, frame: FrameType | None) -> None:
+        received.append(number)
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, leave)
     try:
-        yield
+        yield received
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
