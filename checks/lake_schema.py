@@ -15,6 +15,8 @@ from codebook.instrument import Instrument, item_column
 Columns = dict[str, pl.DataType]
 """Column → type, in the order in which the Parquet file holds them."""
 
+INT16_MAXIMUM = 32767
+
 EMPTY_PARTITION = "__none__"
 """Site and delivery of the empty typed file that every table has, so that a glob always matches."""
 
@@ -78,6 +80,14 @@ ENTITY_TABLES: dict[str, Columns] = {
 """Tables that are the same in every network, without the two source columns that end each."""
 
 
+def answer_type(instrument: Instrument) -> pl.DataType:
+    """Type of an instrument's answers: small whole numbers, large ones (counts, minutes), or half points."""
+    if any(version.step != 1 for version in instrument.versions):
+        return pl.Float64()
+    ranges = [v.item_range(item) for v in instrument.versions for item in range(1, instrument.n_items + 1)]
+    return pl.Int16() if all(high <= INT16_MAXIMUM for _, high in ranges) else pl.Int32()
+
+
 def instrument_columns(instrument: Instrument) -> Columns:
     """Columns of an instrument's own table: one row per assessment, one column per item and per supplied score."""
     columns: Columns = {
@@ -92,7 +102,8 @@ def instrument_columns(instrument: Instrument) -> Columns:
         "sequence": pl.Int32(),
         "content_hash": pl.String(),
     }
-    columns |= {item_column(item): pl.Int16() for item in range(1, instrument.n_items + 1)}
+    answer = answer_type(instrument)
+    columns |= {item_column(item): answer for item in range(1, instrument.n_items + 1)}
     columns |= {f"supplied_{scale}": pl.Float64() for scale in instrument.scale_keys}
     return columns | _SOURCE
 

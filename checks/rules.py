@@ -33,6 +33,7 @@ class ItemRule:
     minimum: int
     maximum: int
     missing: Mapping[str, str]
+    step: float = 1.0
 
     @property
     def column(self) -> str:
@@ -43,6 +44,12 @@ class ItemRule:
     def range_code(self) -> str:
         """Stable code of the range rule, `wai_sr-range-07`."""
         return f"{self.instrument}-range-{self.item:02d}"
+
+    @property
+    def is_not(self) -> str:
+        """What an unknown code is, in words."""
+        kind = "a whole number" if self.step == 1 else f"a number in steps of {self.step:g}"
+        return f"not {kind} in {self.minimum}–{self.maximum}"
 
     @property
     def unknown_code(self) -> str:
@@ -63,26 +70,27 @@ def item_rules(instrument: Instrument, version: str, missing: Mapping[int, Mappi
     rules = []
     for item in declared.items or range(1, instrument.n_items + 1):
         minimum, maximum = declared.item_range(item)
-        rules.append(ItemRule(instrument.key, item, minimum, maximum, own | dict(missing.get(item, {}))))
+        rules.append(ItemRule(instrument.key, item, minimum, maximum, own | dict(missing.get(item, {})), declared.step))
     return rules
 
 
 @dataclass(frozen=True)
 class CheckedAnswers:
-    """`frame`: the rows with items as Int16; `findings`; `missing_answers`: explicit missing codes, sparse."""
+    """`frame`: the rows with items as numbers; `findings`; `missing_answers`: explicit missing codes, sparse."""
 
     frame: pl.DataFrame
     findings: pl.DataFrame
     missing_answers: pl.DataFrame
 
 
-def check_answers(frame: pl.DataFrame, rules: list[ItemRule], decimal: str) -> CheckedAnswers:
+def check_answers(frame: pl.DataFrame, rules: list[ItemRule], decimal: str, answer: pl.DataType) -> CheckedAnswers:
     """Split answers into valid, explicitly missing and voided; reasons only for flagged rows.
 
     Args:
         frame: text columns `item_NN`, with assessment_id, patient_id, episode_id, source_file, source_row, entity.
         rules: one per item column.
         decimal: decimal sign of the export.
+        answer: type that the answers get.
     """
     text = {rule.column: pl.col(rule.column) for rule in rules}
     number = {
@@ -101,7 +109,7 @@ def check_answers(frame: pl.DataFrame, rules: list[ItemRule], decimal: str) -> C
         missing_answers.append(_missing_answers(frame.filter(state == MISSING), rule))
         bounds = f"{rule.minimum}–{rule.maximum}"
         for value, code, message in (
-            (UNKNOWN, rule.unknown_code, f"item {rule.item}: the answer is not a whole number in {bounds}"),
+            (UNKNOWN, rule.unknown_code, f"item {rule.item}: the answer is {rule.is_not}"),
             (OUTSIDE, rule.range_code, f"item {rule.item}: the answer lies outside {bounds}"),
         ):
             rows = frame.filter(state == value)
@@ -122,7 +130,7 @@ def check_answers(frame: pl.DataFrame, rules: list[ItemRule], decimal: str) -> C
             pl.when(states[rule.column] == VALID)
             .then(number[rule.column])
             .otherwise(None)
-            .cast(pl.Int16)
+            .cast(answer)
             .alias(rule.column)
             for rule in rules
         ]
@@ -149,7 +157,7 @@ def _state(rule: ItemRule, text: pl.Expr, number: pl.Expr) -> pl.Expr:
         .then(VALID)
         .when(is_missing.fill_null(False))
         .then(MISSING)
-        .when(number.is_null() | number.is_nan() | (number != number.floor()))
+        .when(number.is_null() | number.is_nan() | ((number - rule.minimum) % rule.step != 0))
         .then(UNKNOWN)
         .when((number < rule.minimum) | (number > rule.maximum))
         .then(OUTSIDE)

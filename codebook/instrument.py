@@ -14,7 +14,46 @@ from codebook.declaration import Declared
 
 Status = Literal["verified", "one_paper", "unverified"]
 Rater = Literal["patient", "therapist", "observer", "clinician", "group"]
-Aggregate = Literal["mean", "sum", "min"]
+Aggregate = Literal[
+    "mean",
+    "sum",
+    "min",
+    "count_at_least",
+    "diagnosis",
+    "ratio",
+    "linear",
+    "value_set",
+]
+"""How a scale is put together.
+
+mean, sum, min: of the scored answers. count_at_least: how many answers reach `threshold`. diagnosis: 1 where at least
+`needed` answers reach `threshold`, 0 where even the unanswered could not make it so, else undecided. ratio: `factor` ×
+scale `numerator` / scale `denominator`, undefined where that is 0. linear: `constant` + Σ weight × scale (`terms`).
+value_set: `values`, an index over the levels of the items.
+"""
+
+Construct = Literal[
+    "alliance",
+    "depression",
+    "anxiety",
+    "distress",
+    "somatic_symptoms",
+    "interpersonal_problems",
+    "emotion_regulation",
+    "impulsivity",
+    "metacognition_and_mentalizing",
+    "personality_functioning",
+    "personality_disorder",
+    "quality_of_life",
+    "functioning",
+    "self_harm",
+    "treatment_fidelity",
+    "interaction",
+]
+"""What a scale measures, so that measures of one thing are found together."""
+
+KeyAccess = Literal["public", "licensed", "unknown"]
+"""public: the key is here. licensed: it exists and the network must supply it. unknown: nobody has published it."""
 
 MAX_ITEMS = 999
 
@@ -51,6 +90,14 @@ class ItemException(Declared):
         return self
 
 
+class Rescaling(Fact):
+    """Linear map of a version's means onto another version's range; `name` is what a network accepts."""
+
+    name: str
+    version: str
+    note: str = ""
+
+
 class Version(Fact):
     """One edition or answer format; the range of every item in it (inclusive, unit: answer code)."""
 
@@ -65,6 +112,12 @@ class Version(Fact):
     """First date (ISO) on which the field's first network used it; None: no limit."""
     valid_until: str | None = None
     """First date (ISO) on which it was no longer used; None: no limit."""
+    step: float = 1.0
+    """Smallest difference between two answers; 0.5 where raters give half points."""
+    reversed_in_export: tuple[int, ...] = ()
+    """Reversed items that forms of this version already hold reversed: they are not reversed again."""
+    rescaled_to: Rescaling | None = None
+    """How its means are brought to another version's metric, where the network accepts that."""
 
     @property
     def scale_points(self) -> int:
@@ -77,6 +130,11 @@ class Version(Fact):
             if item in exception.items:
                 return exception.minimum, exception.maximum
         return self.minimum, self.maximum
+
+    def scored_range(self, item: int) -> tuple[int, int]:
+        """Smallest and largest value that an answer to `item` can have once recoded: what reversal goes by."""
+        recode = self.recode_of(item)
+        return (min(recode.values()), max(recode.values())) if recode else self.item_range(item)
 
     def recode_of(self, item: int) -> dict[int, int]:
         """Exported value to scored value, for items that collapse; else empty."""
@@ -111,8 +169,34 @@ class Cutoff(Fact):
     note: str = ""
 
 
+class ValueSet(Fact):
+    """An index over item levels: `constant` + the first-step term + the worst-level term + one term per item and level.
+
+    `any_above_lowest` is added once where any item is above its lowest level, `any_at_highest` once where any item is
+    at its highest. `levels` gives item → terms of level 2, 3, …; rounded to `decimals`.
+    """
+
+    name: str
+    constant: float
+    any_above_lowest: float
+    any_at_highest: float
+    levels: dict[int, tuple[float, ...]]
+    decimals: int = 3
+
+
+class Gate(Declared):
+    """A diagnosis needs more than its count: `item` must be at least `minimum` (age, an earlier disorder)."""
+
+    item: int
+    minimum: float
+    label: str
+
+
 class Scale(Fact):
-    """One score: which items, how they are put together, and what is allowed to be missing."""
+    """One score: which items, how they are put together, and what is allowed to be missing.
+
+    `items` is empty for ratio and linear scales, and where the key is not public (`Instrument.key_access`).
+    """
 
     key: str
     label: str
@@ -126,6 +210,38 @@ class Scale(Fact):
     """None: every item must be answered."""
     cutoffs: tuple[Cutoff, ...] = ()
     is_primary: bool = False
+    measures: Construct | None = None
+    threshold: float | None = None
+    """count_at_least and diagnosis: an answer counts from here on."""
+    needed: int | None = None
+    """diagnosis: how many answers must count."""
+    gates: tuple[Gate, ...] = ()
+    numerator: str | None = None
+    denominator: str | None = None
+    factor: float = 1.0
+    terms: dict[str, float] = {}
+    constant: float = 0.0
+    values: ValueSet | None = None
+    note: str = ""
+
+    def source_scales(self) -> tuple[str, ...]:
+        """Scales that a ratio (numerator, denominator) or a linear scale is made of, in that order; else none."""
+        if self.aggregate == "ratio":
+            return tuple(key for key in (self.numerator, self.denominator) if key)
+        return tuple(self.terms) if self.aggregate == "linear" else ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {
+            "count_at_least": self.threshold is not None,
+            "diagnosis": self.threshold is not None and self.needed is not None,
+            "ratio": self.numerator is not None and self.denominator is not None,
+            "linear": bool(self.terms),
+            "value_set": self.values is not None,
+        }
+        if not needed.get(self.aggregate, True):
+            raise ValueError(f"scale '{self.key}' lacks what '{self.aggregate}' needs")
+        return self
 
 
 class Norm(Fact):
@@ -158,12 +274,18 @@ class Instrument(Declared):
     licence: str
     direction: Literal["higher_is_better", "higher_is_worse"]
     raters: tuple[Rater, ...]
-    n_items: int = Field(ge=1, le=MAX_ITEMS)
+    n_items: int = Field(ge=0, le=MAX_ITEMS)
+    """Number of items; 0 where nobody has published it and the network declares none."""
+    key_access: KeyAccess = "public"
     versions: tuple[Version, ...] = Field(min_length=1)
     missing_codes: tuple[MissingCode, ...] = ()
     reversed_items: tuple[int, ...] = ()
     reversed_status: Status = "verified"
-    scales: tuple[Scale, ...] = Field(min_length=1)
+    scales: tuple[Scale, ...] = ()
+    identical_items: dict[str, tuple[int, ...]] = {}
+    """Instrument of the same family → item numbers whose wording is the same in both: the only items to be pooled."""
+    item_labels: dict[int, str] = {}
+    """Neutral names of items that are no questions (global rating, minutes coded, window in days); never wording."""
     languages: tuple[str, ...] = ()
     norms: tuple[Norm, ...] = ()
     reliability: tuple[Reliability, ...] = ()

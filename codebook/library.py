@@ -153,9 +153,11 @@ def _check_schedule(library: Library, schedule: Schedule) -> Iterator[Problem]:
 
 def _check_network(library: Library) -> Iterator[Problem]:
     path, network = library.folder.declaration, library.network
-    rules = {s.missing_rule.name for i in library.instruments.values() for s in i.scales if s.missing_rule}
+    instruments = library.instruments.values()
+    rules = {s.missing_rule.name for i in instruments for s in i.scales if s.missing_rule}
+    rescalings = {v.rescaled_to.name for i in instruments for v in i.versions if v.rescaled_to}
     for name in network.accepted_unverified:
-        if name not in rules:
+        if name not in rules | rescalings:
             yield Problem(path, None, "accepted_unverified", f"no rule is called '{name}'")
     if network.default_schedule and network.default_schedule not in library.schedules:
         yield Problem(path, None, "default_schedule", f"'{network.default_schedule}' is not in schedules/")

@@ -25,7 +25,7 @@ from checks.findings import (
     finding_frame,
 )
 from checks.keys import content_hashes
-from checks.lake_schema import instrument_columns
+from checks.lake_schema import answer_type, instrument_columns
 from checks.rules import check_answers, item_rules
 from codebook.instrument import item_column
 from codebook.schedule import DAYS_PER_MONTH
@@ -217,7 +217,7 @@ def check(placed: PlacedForms, kept: pl.DataFrame, context: Context) -> CheckedF
         everywhere = {**context.mapping.missing_codes, **form.missing_codes}
         missing = {item: {**everywhere, **placed.source.user_missing.get(column, {})} for item, column in items.items()}
         rules = [r for r in item_rules(instrument, form.version, missing) if r.item in items]
-        checked = check_answers(frame, rules, context.decimal)
+        checked = check_answers(frame, rules, context.decimal, answer_type(instrument))
         frame, missing_answers = checked.frame, checked.missing_answers
         findings.append(checked.findings)
     supplied = FieldReader(

@@ -15,7 +15,10 @@ from pathlib import Path
 import polars as pl
 
 from assets.ingestion.context import KNOWN_EPISODE_COLUMNS
+from checks.lake_schema import ENTITY_TABLES
 
+UNTOUCHED = "untouched"
+"""Lies in a staged delivery until its first table is moved: till then an earlier reading may still be in the lake."""
 PRIVATE = "local_ref"
 PRIVATE_MODE = 0o600
 
@@ -25,10 +28,13 @@ def stage(lake: Path, site: str, delivery: str, tables: Mapping[str, pl.DataFram
     folder = lake / ".staging" / site / delivery
     shutil.rmtree(folder, ignore_errors=True)
     for name, frame in tables.items():
+        if not frame.height and name not in ENTITY_TABLES:
+            continue  # a delivery leaves no files for instruments that it does not hold
         (folder / name).mkdir(parents=True)
         frame.write_parquet(folder / name / "part.parquet", compression="zstd", statistics=True)
     private = folder / PRIVATE
     private.mkdir(mode=0o700)
+    (folder / UNTOUCHED).touch()
     handle = os.open(private / "part.parquet", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_MODE)
     with os.fdopen(handle, "wb") as file:
         local_refs.write_parquet(file)
@@ -72,16 +78,25 @@ def _folders(root: Path) -> Iterator[tuple[str, str]]:
 
 def _finish(lake: Path, site: str, delivery: str) -> None:
     journal = lake / ".promoting" / site / delivery
+    untouched = journal / UNTOUCHED
+    if untouched.is_file():
+        _take_out(lake, site, delivery)
+        untouched.unlink()
     for table in sorted(journal.iterdir()):
         root = lake / PRIVATE if table.name == PRIVATE else lake / "accepted" / table.name
         target = root / f"site={site}" / f"delivery={delivery}"
         target.parent.mkdir(parents=True, exist_ok=True)
         if table.name == PRIVATE:
             root.chmod(0o700)
-        shutil.rmtree(target, ignore_errors=True)
         table.rename(target)
     journal.rmdir()
     (lake / ".staging" / site / f"{delivery}.receipt").unlink(missing_ok=True)
+
+
+def _take_out(lake: Path, site: str, delivery: str) -> None:
+    """Remove an earlier reading of the delivery whole, before anything of the new one is moved."""
+    for table in (*(lake / "accepted").glob("*"), lake / PRIVATE):
+        shutil.rmtree(table / f"site={site}" / f"delivery={delivery}", ignore_errors=True)
 
 
 def discard(lake: Path, site: str, delivery: str) -> None:

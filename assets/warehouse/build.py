@@ -106,15 +106,19 @@ def run_dbt(
     on_line: Callable[[str], None] | None = None,
     *,
     with_unit_tests: bool = False,
+    only: str | None = None,
 ) -> DbtOutcome:
     """Build every model of `project` and run its tests, as one subprocess; the only writer of the warehouse.
 
     `pass_fds` are descriptors of locks: a dbt that outlives a killed caller goes on holding them. `on_line` gets dbt's
-    own lines, counts and names only. Unit tests judge the SQL and not the data, so a nightly run leaves them out.
+    own lines, counts and names only. `only` names the models to build (dbt's selection), then without any test.
+    Unit tests judge the SQL and not the data, so a nightly run leaves them out.
     dbt and everything it started has ended when this returns or raises, also on SIGINT and SIGTERM.
     """
     arguments = ["build", *_FLAGS]
-    if not with_unit_tests:
+    if only is not None:
+        arguments += ["--select", only, "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
+    elif not with_unit_tests:
         arguments += ["--exclude-resource-type", "unit_test"]
     results = project / "target" / "run_results.json"
     results.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ import polars as pl
 from checks.lake_schema import EMPTY_PARTITION, lake_schema
 from codebook.instrument import Instrument, Scale, Version
 from codebook.library import Library
+from codebook.reference import source_items
 
 INPUTS: dict[str, dict[str, pl.DataType]] = {
     "context": {
@@ -53,6 +54,7 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "minimum": pl.Int32(),
         "maximum": pl.Int32(),
         "is_reversed": pl.Boolean(),
+        "reverse_from": pl.Int32(),
         "recode": pl.String(),
     },
     "scale": {
@@ -72,6 +74,24 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "is_primary": pl.Boolean(),
         "minimum": pl.Float64(),
         "maximum": pl.Float64(),
+        "measures": pl.String(),
+        "threshold": pl.Float64(),
+        "needed": pl.Int32(),
+        "gates": pl.String(),
+        "constant": pl.Float64(),
+        "factor": pl.Float64(),
+        "levels": pl.String(),
+        "any_above_lowest": pl.Float64(),
+        "any_at_highest": pl.Float64(),
+        "decimals": pl.Int32(),
+    },
+    "term": {
+        "instrument": pl.String(),
+        "version": pl.String(),
+        "scale": pl.String(),
+        "term_order": pl.Int32(),
+        "source_scale": pl.String(),
+        "weight": pl.Float64(),
     },
     "cutoff": {
         "instrument": pl.String(),
@@ -160,6 +180,7 @@ def write_inputs(
         "version": [_version_row(i, version) for i in instruments for version in i.versions],
         "item": [row for i in instruments for version in i.versions for row in _item_rows(i, version)],
         "scale": [row for i in instruments for v in i.versions for row in _scale_rows(i, v, library.accepted_rules())],
+        "term": [row for i in instruments for version in i.versions for row in _term_rows(i, version)],
         "cutoff": [row for i in instruments for version in i.versions for row in _cutoff_rows(i, version)],
         "site": _site_rows(library),
         "occasion": _occasion_rows(library),
@@ -230,7 +251,8 @@ def _item_rows(instrument: Instrument, version: Version) -> Iterable[dict[str, A
             "item": item,
             "minimum": minimum,
             "maximum": maximum,
-            "is_reversed": item in instrument.reversed_items,
+            "is_reversed": item in instrument.reversed_items and item not in version.reversed_in_export,
+            "reverse_from": sum(version.scored_range(item)),
             "recode": ",".join(f"{raw}:{scored}" for raw, scored in version.recode_of(item).items()) or None,
         }
 
@@ -256,12 +278,46 @@ def _scale_rows(instrument: Instrument, version: Version, accepted: frozenset[st
             "is_primary": scale.is_primary,
             "minimum": scale.minimum,
             "maximum": scale.maximum,
+            "measures": scale.measures,
+            "threshold": scale.threshold,
+            "needed": scale.needed,
+            "gates": ",".join(f"{gate.item}:{gate.minimum!r}" for gate in scale.gates) or None,
+            "constant": scale.values.constant if scale.values else scale.constant,
+            "factor": scale.factor,
+            **_value_set(version, scale),
         }
 
 
+def _value_set(version: Version, scale: Scale) -> dict[str, Any]:
+    if scale.values is None:
+        return {}
+    levels = (
+        f"{item}:{level}:{term!r}"
+        for item, terms in scale.values.levels.items()
+        for level, term in enumerate(terms, start=version.item_range(item)[0] + 1)
+    )
+    return {"levels": ",".join(levels)} | scale.values.model_dump(
+        include={"any_above_lowest", "any_at_highest", "decimals"}
+    )
+
+
 def _scale_items(instrument: Instrument, version: Version, scale: Scale) -> tuple[int, ...]:
+    """Items behind a scale in a version; for a ratio or a linear scale those of the scales it is made of."""
     known = set(_version_items(instrument, version))
-    return tuple(item for item in scale.items if item in known)
+    return tuple(item for item in source_items(scale, list(instrument.scales_of(version.key))) if item in known)
+
+
+def _term_rows(instrument: Instrument, version: Version) -> Iterable[dict[str, Any]]:
+    for scale in instrument.scales_of(version.key):
+        for order, source in enumerate(scale.source_scales(), start=1):
+            yield {
+                "instrument": instrument.key,
+                "version": version.key,
+                "scale": scale.key,
+                "term_order": order,
+                "source_scale": source,
+                "weight": scale.terms.get(source, 1.0),
+            }
 
 
 def _cutoff_rows(instrument: Instrument, version: Version) -> Iterable[dict[str, Any]]:

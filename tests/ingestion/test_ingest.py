@@ -280,6 +280,17 @@ def test_a_promotion_that_was_killed_is_finished(tiny: TinyNetwork) -> None:
     assert tiny.table("wsas").height == 1
 
 
+def test_a_new_reading_takes_the_earlier_one_out_whole(tiny: TinyNetwork) -> None:
+    deliver(tiny, "1;WSAS;3;01.05.2013;1;2;3;4;5\n")
+    tiny.take()
+    site = tiny.root / "sites" / "unit.yaml"
+    site.write_text(site.read_text().replace("values: [WSAS]", "values: [BDI]"))
+    (staged,) = tiny.take()
+    assert staged.receipt.is_accepted
+    assert tiny.table("wsas").height == 0
+    assert tiny.table("patient").height == 2
+
+
 def test_a_receipt_cut_off_by_a_crash_is_passed_over(tiny: TinyNetwork) -> None:
     deliver(tiny, "1;WSAS;3;01.05.2013;1;2;3;4;5\n")
     tiny.take()

@@ -81,7 +81,8 @@ class TinyNetwork:
 
     def table(self, name: str) -> pl.DataFrame:
         files = sorted((self.root / "lake" / "accepted" / name).glob("*/*/part.parquet"))
-        return pl.concat([pl.read_parquet(file, hive_partitioning=True) for file in files])
+        frames = [pl.read_parquet(file, hive_partitioning=True) for file in files]
+        return pl.concat(frames) if frames else pl.DataFrame()
 
     def rules(self) -> list[str]:
         return sorted(self.table("finding")["rule"].to_list())

@@ -32,6 +32,15 @@ SYSTEM_COLUMNS = frozenset(
 IDENTIFYING_SYSTEM_COLUMNS = frozenset({"redcap_survey_identifier"})
 """Holds a participant's e-mail address or name where surveys are sent out."""
 
+_DESCRIBED = {
+    "choices": ("choices", "select choices"),
+    "validation": ("text validation type",),
+    "minimum": ("text validation min",),
+    "maximum": ("text validation max",),
+    "note": ("field note",),
+}
+"""What a dictionary may say of a field → how the header of that column begins, in either style."""
+
 _CHECKBOX = re.compile(r"^(?P<name>.+?)___(?P<code>.+)$")
 
 
@@ -43,6 +52,12 @@ class DictionaryField:
     form: str
     kind: str
     is_identifier: bool
+    choices: str = ""
+    """As it stands: `1, never | 2, seldom`; of a calculated field its formula."""
+    validation: str = ""
+    minimum: str = ""
+    maximum: str = ""
+    note: str = ""
 
 
 def read(path: Path, relative: str, format: RedcapFormat) -> SourceFrame:
@@ -109,6 +124,10 @@ def read_dictionary(path: Path, format: RedcapFormat) -> dict[str, DictionaryFie
     name = named.get("variable / field name") or named.get("field name")
     form, kind = named.get("form name"), named.get("field type")
     identifier = named.get("identifier")
+    more = {
+        field: next((column for name, column in named.items() if name.startswith(starts)), None)
+        for field, starts in _DESCRIBED.items()
+    }
     if name is None or form is None or kind is None:
         raise ReadError(f"{path.name}: is no REDCap data dictionary; export it from the project's designer")
     if split.unreadable:
@@ -120,6 +139,7 @@ def read_dictionary(path: Path, format: RedcapFormat) -> dict[str, DictionaryFie
             form=str(row[form] or ""),
             kind=str(row[kind] or ""),
             is_identifier=identifier is not None and str(row[identifier] or "").lower() in {"y", "yes", "1"},
+            **{field: str(row[column] or "") for field, column in more.items() if column is not None},
         )
         for row in split.frame.iter_rows(named=True)
         if row[name] is not None

@@ -8,7 +8,7 @@ select
     item.item,
     case item.item
         {%- for item in range(1, n_columns + 1) %}
-        when {{ item }} then assessment.{{ item_column(item) }}
+        when {{ item }} then cast(assessment.{{ item_column(item) }} as double)
         {%- else %}
         when 0 then null
         {%- endfor %}

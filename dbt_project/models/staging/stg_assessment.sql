@@ -50,7 +50,7 @@ select
     ranked.supplied_{{ scale }},
     {%- endfor %}
     {%- for item in range(1, n_columns + 1) %}
-    cast(ranked.{{ item_column(item) }} as integer) as {{ item_column(item) }},
+    ranked.{{ item_column(item) }},
     {%- endfor %}
     {% for item in range(1, n_columns + 1) -%}
     (case when ranked.{{ item_column(item) }} is null then 0 else 1 end){{ ' + ' if not loop.last }}

@@ -15,12 +15,13 @@ declared as (
         prorate,
         rule_name,
         is_rule_accepted,
-        is_primary
+        is_primary,
+        constant,
+        factor
     from {{ source('inputs', 'scale') }}
 )
 
-{% for instrument in instrument_keys() %}
-{%- set scales = scale_expressions(instrument) %}
+{% for instrument, scales in scored_instruments() %}
 {{ 'union all' if not loop.first }}
 -- {{ instrument }}
 select
@@ -45,7 +46,9 @@ select
     prorate,
     rule_name,
     is_rule_accepted,
-    is_primary
+    is_primary,
+    constant,
+    factor
 from assessment
 inner join declared
     on assessment.instrument = declared.scale_instrument and assessment.version = declared.scale_version

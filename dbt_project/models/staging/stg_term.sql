@@ -1,0 +1,8 @@
+select
+    instrument,
+    version,
+    scale,
+    term_order,
+    source_scale,
+    weight
+from {{ source('inputs', 'term') }}
