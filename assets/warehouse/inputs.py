@@ -46,6 +46,20 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "items": pl.String(),
         "valid_from": pl.Date(),
         "valid_until": pl.Date(),
+        "rescaled_to": pl.String(),
+        "rescaled_minimum": pl.Int32(),
+        "rescaled_maximum": pl.Int32(),
+        "is_rescaling_accepted": pl.Boolean(),
+    },
+    "norm": {
+        "instrument": pl.String(),
+        "scale": pl.String(),
+        "norm_order": pl.Int32(),
+        "sample": pl.String(),
+        "n": pl.Int32(),
+        "mean": pl.Float64(),
+        "sd": pl.Float64(),
+        "status": pl.String(),
     },
     "item": {
         "instrument": pl.String(),
@@ -177,7 +191,12 @@ def write_inputs(
             }
         ],
         "instrument": [i.model_dump(include=set(INPUTS["instrument"])) | {"instrument": i.key} for i in instruments],
-        "version": [_version_row(i, version) for i in instruments for version in i.versions],
+        "version": [_version_row(i, v, library.accepted_rules()) for i in instruments for v in i.versions],
+        "norm": [
+            norm.model_dump() | {"instrument": i.key, "norm_order": order}
+            for i in instruments
+            for order, norm in enumerate(i.norms, start=1)
+        ],
         "item": [row for i in instruments for version in i.versions for row in _item_rows(i, version)],
         "scale": [row for i in instruments for v in i.versions for row in _scale_rows(i, v, library.accepted_rules())],
         "term": [row for i in instruments for version in i.versions for row in _term_rows(i, version)],
@@ -228,7 +247,9 @@ def _date(text: str | None) -> dt.date | None:
     return dt.date.fromisoformat(text) if text else None
 
 
-def _version_row(instrument: Instrument, version: Version) -> dict[str, Any]:
+def _version_row(instrument: Instrument, version: Version, accepted: frozenset[str]) -> dict[str, Any]:
+    rescaling = version.rescaled_to
+    target = instrument.version(rescaling.version) if rescaling else None
     return {
         "instrument": instrument.key,
         "version": version.key,
@@ -239,6 +260,10 @@ def _version_row(instrument: Instrument, version: Version) -> dict[str, Any]:
         "items": _text(_version_items(instrument, version)),
         "valid_from": _date(version.valid_from),
         "valid_until": _date(version.valid_until),
+        "rescaled_to": target.key if target else None,
+        "rescaled_minimum": target.minimum if target else None,
+        "rescaled_maximum": target.maximum if target else None,
+        "is_rescaling_accepted": rescaling is not None and rescaling.name in accepted,
     }
 
 

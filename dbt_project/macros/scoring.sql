@@ -178,3 +178,6 @@
         else raw_value
     end
 {% endmacro %}
+
+{#- How far a unit's own total may lie from ours: rounding to two decimals. -#}
+{% macro supplied_tolerance() -%} 0.005 {%- endmacro %}

@@ -14,6 +14,7 @@ from codebook.instrument import Instrument
 from codebook.library import load_instruments
 from codebook.norms import difference_error, reliable_change_threshold, t_score
 
+SHIPPED = load_cases()
 BY_ID = {case.id: case for case in all_cases()}
 WITHOUT_KEY = {"sipp_sf", "mini", "qut_mit"}
 
@@ -27,9 +28,9 @@ def instruments() -> dict[str, Instrument]:
 
 
 def test_every_instrument_has_its_cases(instruments: dict[str, Instrument]) -> None:
-    assert set(load_cases()) == {*instruments, "formulas"}
+    assert set(SHIPPED) == {*instruments, "formulas"}
     assert {key for key, instrument in instruments.items() if instrument.key_access != "public"} == WITHOUT_KEY
-    for key, cases in load_cases().items():
+    for key, cases in SHIPPED.items():
         if key not in {"formulas", *WITHOUT_KEY}:
             assert len(cases) >= 6, key
 
@@ -40,7 +41,7 @@ def test_every_instrument_with_a_key_has_cases_with_missing_reversed_and_refused
     for key, instrument in instruments.items():
         if instrument.key_access != "public":
             continue
-        cases = [case for case in load_cases()[key] if case.is_form]
+        cases = [case for case in SHIPPED[key] if case.is_form]
         scored = {item for scale in instrument.scales for item in scale.items}
         nothing = {None, *(code.code for code in instrument.missing_codes)}
         answered = [
@@ -56,7 +57,7 @@ def test_every_instrument_with_a_key_has_cases_with_missing_reversed_and_refused
 
 def test_an_instrument_without_a_key_stores_and_refuses() -> None:
     for key in WITHOUT_KEY:
-        cases = load_cases()[key]
+        cases = SHIPPED[key]
         assert any(case.is_form and not any(case.expected.values()) for case in cases), f"{key}: nothing stored"
         assert any(case.expected_refusal or case.expected_error for case in cases), f"{key}: nothing refused"
 
@@ -169,7 +170,7 @@ def test_a_file_that_holds_no_vectors_is_refused(tmp_path: Path, text: str) -> N
 
 
 def test_a_file_of_concord_s_own_cases_is_read_too() -> None:
-    assert load_vectors(BUILT_IN_CASES / "wsas.yaml") == load_cases()["wsas"]
+    assert load_vectors(BUILT_IN_CASES / "wsas.yaml") == SHIPPED["wsas"]
 
 
 def test_a_case_file_under_a_wrong_name_or_with_one_id_twice_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLOCK_COLUMNS = {"received_at"}
 TRIALS = {
     "btheb/2003-01-01": ["trials/btheb.csv"],
+    "helpfull/2010-01-01": ["trials/HELPfull.csv"],
     "redcap_longitudinal/2015-06-01": [
         "redcap/REDCapR/longitudinal/data.csv",
         "redcap/REDCapR/longitudinal/dictionary.csv",

@@ -93,7 +93,7 @@ def test_every_voided_value_has_a_finding_and_the_value_is_gone(demo: Flow) -> N
         "inner join harmonised.assessment as assessment using (assessment_id) where response.value is not null"
     ):
         low, high = known[str(instrument)].version(str(version)).item_range(int(str(item)))
-        assert low <= int(str(value)) <= high
+        assert low <= float(str(value)) <= high
 
 
 def test_the_summary_names_the_pages(demo: Flow) -> None:

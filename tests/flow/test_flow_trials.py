@@ -17,10 +17,15 @@ def test_every_record_is_accounted_for(trials: Flow, shared: Path) -> None:
         "select site_id, n_rows_landed, n_rows_accepted, n_rows_quarantined from quality.delivery order by site_id"
     )
     counts = {}
-    for site, file in (("btheb", "trials/btheb.csv"), ("redcap_longitudinal", "redcap/REDCapR/longitudinal/data.csv")):
+    files = {
+        "btheb": "trials/btheb.csv",
+        "helpfull": "trials/HELPfull.csv",
+        "redcap_longitudinal": "redcap/REDCapR/longitudinal/data.csv",
+    }
+    for site, file in files.items():
         with (shared / "samples" / file).open(encoding="utf-8", newline="") as handle:
             counts[site] = sum(1 for _ in csv.DictReader(handle))
-    assert counts == {"btheb": 100, "redcap_longitudinal": 18}
+    assert counts == {"btheb": 100, "helpfull": 1472, "redcap_longitudinal": 18}
     assert {str(site): landed for site, landed, _, _ in rows} == counts
     assert all(landed == accepted + quarantined for _, landed, accepted, quarantined in rows)
 
@@ -42,9 +47,29 @@ def test_the_printed_model(trials: Flow) -> None:
 
 
 def test_supplied_totals_are_marked(trials: Flow) -> None:
-    assert trials.rows("select distinct status, n_answered from harmonised.scale_score where score is not null") == [
-        ("supplied", 0)
-    ]
+    sql = (
+        "select distinct status, n_answered from harmonised.scale_score "
+        "where instrument = 'bdi_ii' and score is not null"
+    )
+    assert trials.rows(sql) == [("supplied", 0)]
+
+
+def test_our_total_is_the_stored_total_wherever_the_form_is_complete(trials: Flow) -> None:
+    complete = trials.rows(
+        "select count(*), count(*) filter (where score = score_supplied) from harmonised.scale_score "
+        "where instrument = 'ces_d' and n_answered = n_items"
+    )
+    assert complete == [(1439, 1439)]
+
+
+def test_a_stored_total_that_ignores_missing_items_is_a_finding(trials: Flow) -> None:
+    found = trials.rows("select rule, count(*), count(distinct assessment_id) from quality.finding group by rule")
+    assert found == [("supplied-ignores-missing", 24, 24)]
+    ours = trials.rows(
+        "select count(*), count(score), min(status), max(status) from harmonised.scale_score "
+        "where instrument = 'ces_d' and n_answered between 1 and n_items - 1"
+    )
+    assert ours == [(24, 0, "no_accepted_rule", "no_accepted_rule")]
 
 
 def test_the_dictionary_names_the_identifiers(trials: Flow) -> None:

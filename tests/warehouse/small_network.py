@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,17 @@ import polars as pl
 
 from assets.warehouse.build import DbtOutcome
 from checks.lake_schema import lake_schema
+from codebook.cases import all_cases
 from codebook.instrument import Instrument, item_column
 from codebook.library import Library, load_instruments
 from codebook.network import Network, NetworkFolder
 from codebook.schedule import Schedule
 from codebook.site import Site
 
-CASES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent.parent / "data" / "scoring_cases.json").read_text(encoding="utf-8")
-)["cases"]
+FIRST_SIX = ("wai_s", "wai_sr", "gaf", "wsas", "bsi_18", "bdi_ii")
+CASES: list[dict[str, Any]] = [
+    case.model_dump() for case in all_cases() if case.instrument in FIRST_SIX and case.is_form
+]
 MODES = {"north": "snapshot", "south": "increment", "cases": "frozen"}
 TODAY = dt.date(2026, 11, 1)
 
@@ -49,7 +50,7 @@ def accepting(instrument: Instrument) -> Instrument:
 
 
 def library(root: Path) -> Library:
-    built_in = load_instruments()
+    built_in = {key: i for key, i in load_instruments().items() if key in FIRST_SIX}
     own = {f"{key}_own": accepting(instrument) for key, instrument in built_in.items()}
     names = {s.missing_rule.name for i in own.values() for s in i.scales if s.missing_rule}
     network = Network(name="small", title="Small network", accepted_unverified=tuple(sorted(names)))

@@ -1,5 +1,6 @@
 {# Only scale means are pooled over versions: one item number is not the same item in each. #}
-with scores as (
+{# A version with other answer points is brought to the common metric only where the network accepts that by name. #}
+with measured as (
     select
         assessment_id,
         max(case when scale = 'task' then score end) as task,
@@ -8,6 +9,29 @@ with scores as (
         max(case when scale = 'total' then score end) as total
     from {{ ref('scale_score') }}
     group by assessment_id
+),
+
+scores as (
+    select
+        measured.assessment_id,
+        {% for scale in ['task', 'goal', 'bond', 'total'] -%}
+        case
+            when version.rescaled_to is null then measured.{{ scale }}
+            when version.is_rescaling_accepted
+                then version.rescaled_minimum + (measured.{{ scale }} - version.minimum)
+                    * (version.rescaled_maximum - version.rescaled_minimum) * 1.0 / (version.maximum - version.minimum)
+        end as {{ scale }},
+        {% endfor -%}
+        coalesce(version.is_rescaling_accepted, false) as is_rescaled,
+        case
+            when version.rescaled_to is null then 'as_scored'
+            when version.is_rescaling_accepted then 'rescaled'
+            else 'no_accepted_rescaling'
+        end as alliance_status
+    from measured
+    inner join {{ ref('assessment') }} as assessment on measured.assessment_id = assessment.assessment_id
+    inner join {{ source('inputs', 'version') }} as version
+        on assessment.instrument = version.instrument and assessment.version = version.version
 ),
 
 used as (
@@ -53,7 +77,9 @@ select
         when '<' then scores.total < cutoff.value
         when '<=' then scores.total <= cutoff.value
     end as is_satisfactory,
-    assessment.instrument
+    assessment.instrument,
+    scores.is_rescaled,
+    scores.alliance_status
 from {{ ref('assessment') }} as assessment
 inner join {{ source('inputs', 'version') }} as version
     on assessment.instrument = version.instrument and assessment.version = version.version

@@ -119,3 +119,22 @@ select
     assessment_id
 from corrections
 where recency = 1
+union all
+select
+    finding_id,
+    site_id,
+    patient_id,
+    episode_id,
+    instrument,
+    scale as item,
+    rule,
+    'plausibility' as class,
+    'flag' as severity,
+    'open' as status,
+    delivery as first_delivery,
+    delivery as last_delivery,
+    source_file,
+    source_row,
+    message,
+    assessment_id
+from {{ ref('stg_supplied_score') }}

@@ -1,0 +1,56 @@
+{# A unit's own total beside ours. `plain_value` is what a plain sum or mean of the answered items gives. #}
+with compared as (
+    select
+        score.assessment_id,
+        score.scale,
+        score.instrument,
+        score.site_id,
+        score.patient_id,
+        score.episode_id,
+        score.score,
+        score.score_supplied,
+        score.n_items,
+        score.n_answered,
+        case
+            when scale.aggregate = 'mean' then scale.raw_value / nullif(score.n_answered, 0)
+            else scale.raw_value
+        end as plain_value
+    from {{ ref('scale_score') }} as score
+    inner join {{ ref('stg_scale') }} as scale
+        on score.assessment_id = scale.assessment_id and score.scale = scale.scale
+    where score.score_supplied is not null and score.n_answered > 0
+),
+
+judged as (
+    select
+        compared.*,
+        case
+            when score is not null and abs(score - score_supplied) <= {{ supplied_tolerance() }} then null
+            when n_answered < n_items and abs(plain_value - score_supplied) <= {{ supplied_tolerance() }}
+                then 'supplied-ignores-missing'
+            when score is not null then 'supplied-differs'
+        end as rule
+    from compared
+)
+
+select
+    'f' || md5(judged.rule || '|' || judged.site_id || '|' || judged.assessment_id || '|' || judged.scale) as finding_id,
+    judged.site_id,
+    judged.patient_id,
+    judged.episode_id,
+    judged.instrument,
+    judged.scale,
+    judged.rule,
+    case judged.rule
+        when 'supplied-ignores-missing'
+            then 'The supplied total is a plain sum of the answered items: ' || cast(judged.n_answered as {{ dbt.type_string() }})
+                || ' of ' || cast(judged.n_items as {{ dbt.type_string() }}) || ' were answered.'
+        else 'The supplied total differs from the one that the answers give.'
+    end as message,
+    judged.assessment_id,
+    assessment.delivery,
+    assessment.source_file,
+    assessment.source_row
+from judged
+inner join {{ ref('assessment') }} as assessment on judged.assessment_id = assessment.assessment_id
+where judged.rule is not null

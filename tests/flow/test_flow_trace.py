@@ -1,0 +1,53 @@
+"""The way back: a score with its receipt, an estimate with its deliveries, a finding with its row."""
+
+from __future__ import annotations
+
+import json
+
+from flows import Flow, concord
+
+PRORATED_SQL = """
+select assessment_id from harmonised.scale_score
+where instrument = 'wai_s' and scale = 'goal' and is_prorated order by assessment_id limit 1
+"""
+ABSENT_SQL = """
+select assessment_id from harmonised.scale_score
+where instrument = 'wsas' and scale = 'total' and status = 'no_accepted_rule' order by assessment_id limit 1
+"""
+
+
+def test_a_prorated_score_says_which_items_and_by_which_rule(demo: Flow) -> None:
+    ((assessment,),) = demo.rows(PRORATED_SQL)
+    done = concord("trace", "--network", demo.root, assessment, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    goal = next(score for score in told["scores"] if score["scale"] == "goal")
+    assert goal["missing_rule"] == "wai_s-missing"
+    assert len(goal["items_missing"]) == 1
+    assert set(goal["items_used"]) | set(goal["items_missing"]) == {4, 6, 10, 11}
+    assert set(goal["items_reversed"]) == {4, 10} & set(goal["items_used"])
+    assert "prorated by wai_s-missing" in goal["sentence"]
+    (place,) = told["assessment"]
+    assert (demo.root / "landing" / place["site_id"] / place["delivery"] / place["source_file"].split("#")[0]).is_file()
+    answers = {row["item"]: row["value"] for row in told["answers"]}
+    used = [8 - answers[item] if item in goal["items_reversed"] else answers[item] for item in goal["items_used"]]
+    assert abs(sum(used) / len(used) - goal["score"]) < 1e-9
+
+
+def test_an_absent_score_says_why(demo: Flow) -> None:
+    ((assessment,),) = demo.rows(ABSENT_SQL)
+    done = concord("trace", "--network", demo.root, assessment)
+    assert done.returncode == 0
+    assert "no score, because items are missing, and no rule" in done.stdout
+
+
+def test_an_estimate_and_a_finding_lead_back(demo: Flow) -> None:
+    estimate = concord("trace", "--network", demo.root, "alliance/task/poor_outcome/months:poor_outcome")
+    assert estimate.returncode == 0
+    assert "wai_syntetisk.csv" in estimate.stdout
+    ((finding,),) = demo.rows("select finding_id from quality.finding where rule = 'wai_s-range-04' limit 1")
+    told = concord("trace", "--network", demo.root, finding)
+    assert "source_row" in told.stdout
+    nothing = concord("trace", "--network", demo.root, "a0000")
+    assert nothing.returncode == 1
+    assert "nothing is called 'a0000'" in nothing.stderr
