@@ -14,7 +14,9 @@ from typing import Annotated
 
 import typer
 
-FAILED, WRONG, HELD = 1, 2, 3
+from orchestration.codebook_cli import codebook_app
+from orchestration.exits import FAILED, WRONG, stop
+
 EPILOG = "Exit codes: 0 done; 1 failed; 2 usage or declaration wrong; 3 done, but a gate held something back."
 
 app = typer.Typer(
@@ -27,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(codebook_app, name="codebook")
 
 NetworkOption = Annotated[
     Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
@@ -48,14 +51,9 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (DeclarationError, KeyFileError, UnknownSiteError) as error:
-        _stop(str(error), WRONG)
+        stop(str(error), WRONG)
     except (LandingError, FolderBusyError, NoWarehouseError, QueryError) as error:
-        _stop(str(error), FAILED)
-
-
-def _stop(message: str, code: int) -> None:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
+        stop(str(error), FAILED)
 
 
 def _day(text: str | None, option: str) -> object:
@@ -64,8 +62,7 @@ def _day(text: str | None, option: str) -> object:
     try:
         return dt.date.fromisoformat(text) if text else None
     except ValueError:
-        _stop(f"{option} {text}: not a day; write it as 2026-11-23", WRONG)
-        raise
+        stop(f"{option} {text}: not a day; write it as 2026-11-23", WRONG)
 
 
 def _target(network: Path, as_of: str | None) -> Path:
@@ -89,7 +86,7 @@ def demo(
         with _errors():
             write_demo(directory, patients=patients, sites=sites, seed=seed, on_progress=console.print)
     except FolderNotEmpty as error:
-        _stop(str(error), WRONG)
+        stop(str(error), WRONG)
     console.print(f"Synthetic network written to {directory}. Next: concord run --network {directory}")
 
 
@@ -151,9 +148,9 @@ def query(
     from orchestration.warehouse_reader import answer, write_answer
 
     if output_format not in {"table", "csv", "json", "parquet"}:
-        _stop(f"--format {output_format}: choose table, csv, json or parquet", WRONG)
+        stop(f"--format {output_format}: choose table, csv, json or parquet", WRONG)
     if output_format == "parquet" and sys.stdout.isatty():
-        _stop("--format parquet writes bytes: send them to a file with > answer.parquet", WRONG)
+        stop("--format parquet writes bytes: send them to a file with > answer.parquet", WRONG)
     with _errors():
         write_answer(answer(NetworkFolder(_target(network, as_of)).warehouse, sql), output_format)  # type: ignore[arg-type]
 
@@ -163,14 +160,19 @@ def trace(
     identifier: Annotated[str, typer.Argument(metavar="ID", help="An id, or analysis/outcome/model/term.")],
     network: NetworkOption = HERE,
     as_of: DateOption = None,
+    output_format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
 ) -> None:
-    """Follow a score, an estimate or a finding back to file, row and delivery."""
+    """Follow a score, an estimate or a finding back to file, row and delivery; a score comes with its receipt."""
+    from codebook.library import load_library
     from codebook.network import NetworkFolder
     from orchestration.trace import print_trace
     from orchestration.trace import trace as find
 
+    if output_format not in {"table", "json"}:
+        stop(f"--format {output_format}: choose table or json", WRONG)
     with _errors():
-        print_trace(find(NetworkFolder(_target(network, as_of)).warehouse, identifier))
+        library = load_library(network)
+        print_trace(find(NetworkFolder(_target(network, as_of)).warehouse, identifier, library), output_format)
 
 
 @app.command()
@@ -191,11 +193,11 @@ def fit(
     allowed["--format"] = (output_format, ("table", "json"))
     for option, (given, values) in allowed.items():
         if given not in values:
-            _stop(f"{option} {given}: choose {' or '.join(values)}", WRONG)
+            stop(f"{option} {given}: choose {' or '.join(values)}", WRONG)
     try:
         fitted = fit_file(formula, data, patient, time, method, random)
     except (FormulaError, DataError) as error:
-        _stop(str(error), WRONG)
+        stop(str(error), WRONG)
     print_fit(fitted, output_format)
     raise typer.Exit(FAILED if fitted.reason else 0)
 
@@ -224,7 +226,7 @@ def key(network: NetworkOption = HERE) -> None:
     try:
         write_key(path)
     except FileExistsError:
-        _stop(f"{path}: there is a key already; another one would change every id", WRONG)
+        stop(f"{path}: there is a key already; another one would change every id", WRONG)
     typer.echo(f"{path} written, mode 0600. Keep a copy in a safe: without it no id can be made again.")
 
 

@@ -5,9 +5,12 @@ What belongs here: the way back. What does not: values of other patients.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codebook.library import Library
+from orchestration.receipt import score_receipts
 from orchestration.tables import print_records
 from orchestration.warehouse_reader import QueryError, open_warehouse
 
@@ -22,11 +25,6 @@ ENTITY_QUERIES: dict[str, list[tuple[str, str]]] = {
             "assessment",
             "select assessment_id, site_id, instrument, version, rater, occasion, assessment_date, months, delivery, "
             "source_file, source_row from harmonised.assessment where assessment_id = ?",
-        ),
-        (
-            "scores",
-            "select scale, score, n_answered, n_items, is_prorated, status from harmonised.scale_score "
-            "where assessment_id = ? order by scale",
         ),
         (
             "answers",
@@ -52,7 +50,7 @@ ENTITY_QUERIES: dict[str, list[tuple[str, str]]] = {
 ESTIMATE_PARTS = 4
 
 
-def trace(warehouse: Path, identifier: str) -> list[Section]:
+def trace(warehouse: Path, identifier: str, library: Library) -> list[Section]:
     """Everything that leads back from an id (`a…`, `e…`, `p…`, `f…`, `d…`) or from `analysis/outcome/model/term`.
 
     Raises:
@@ -64,6 +62,9 @@ def trace(warehouse: Path, identifier: str) -> list[Section]:
         else:
             queries = ENTITY_QUERIES.get(identifier[:1], [])
             sections = [(title, _rows(connection, sql, [identifier])) for title, sql in queries]
+            if identifier.startswith("a"):
+                receipts = score_receipts(library, connection, identifier)
+                sections.insert(1, ("scores", [receipt.record() for receipt in receipts]))
     if not sections or not sections[0][1]:
         raise QueryError(
             f"nothing is called '{identifier}'; give an id (a…, e…, p…, f…, d…) or analysis/outcome/model/term"
@@ -96,9 +97,17 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: list[str]) ->
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def print_trace(sections: list[Section]) -> None:
-    """Section by section: one record is listed downwards, several as a table."""
+def print_trace(sections: list[Section], output_format: str = "table") -> None:
+    """Section by section: scores as sentences, one record downwards, several as a table; or everything as JSON."""
+    if output_format == "json":
+        print(json.dumps(dict(sections), indent=1, default=str))
+        return
     for title, rows in sections:
         print(f"{title}: {'none' if not rows else ''}".rstrip())
-        print_records(rows)
+        if title == "scores":
+            for row in rows:
+                print(f"  {row['sentence']}")
+            print(f"  rules: {rows[0]['rule_version']}" if rows else "")
+        else:
+            print_records(rows)
         print()

@@ -173,10 +173,11 @@ def _inside_script(text: str) -> str:
 
 
 @cache
-def _environment() -> Any:
+def environment() -> Any:
+    """Jinja as every page uses it: escaping, strict about names, with the shared filters."""
     import jinja2
 
-    environment = jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -193,15 +194,15 @@ def _environment() -> Any:
         "shortday": formatting.short_date,
         "gate": words.gate_words,
     }
-    environment.filters.update(shown)
-    environment.globals["STARS"] = formatting.STARS_MEAN
-    return environment
+    made.filters.update(shown)
+    made.globals["STARS"] = formatting.STARS_MEAN
+    return made
 
 
 def _render(template: str, library: Library, run: RunSummary, **values: Any) -> str:
     as_of: dt.date | None = run.as_of
     text = (
-        _environment()
+        environment()
         .get_template(template)
         .render(network=library.network, run=run, as_of=as_of, today=run.today, **values)
     )

@@ -51,6 +51,11 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "rescaled_maximum": pl.Int32(),
         "is_rescaling_accepted": pl.Boolean(),
     },
+    "identical_item": {
+        "instrument": pl.String(),
+        "other_instrument": pl.String(),
+        "item": pl.Int32(),
+    },
     "norm": {
         "instrument": pl.String(),
         "scale": pl.String(),
@@ -192,6 +197,7 @@ def write_inputs(
         ],
         "instrument": [i.model_dump(include=set(INPUTS["instrument"])) | {"instrument": i.key} for i in instruments],
         "version": [_version_row(i, v, library.accepted_rules()) for i in instruments for v in i.versions],
+        "identical_item": [row for i in instruments for row in _identical_rows(i)],
         "norm": [
             norm.model_dump() | {"instrument": i.key, "norm_order": order}
             for i in instruments
@@ -265,6 +271,14 @@ def _version_row(instrument: Instrument, version: Version, accepted: frozenset[s
         "rescaled_maximum": target.maximum if target else None,
         "is_rescaling_accepted": rescaling is not None and rescaling.name in accepted,
     }
+
+
+def _identical_rows(instrument: Instrument) -> Iterable[dict[str, Any]]:
+    """Both ways round, whichever of the two declarations says it."""
+    for other, items in instrument.identical_items.items():
+        for item in items:
+            yield {"instrument": instrument.key, "other_instrument": other, "item": item}
+            yield {"instrument": other, "other_instrument": instrument.key, "item": item}
 
 
 def _item_rows(instrument: Instrument, version: Version) -> Iterable[dict[str, Any]]:

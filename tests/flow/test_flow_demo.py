@@ -158,3 +158,17 @@ def test_pages_hold_no_patient_id(demo: Flow) -> None:
         if path.suffix in {".html", ".csv", ".svg", ".json"}:
             text = path.read_text(encoding="utf-8")
             assert not [identifier for identifier in ids if identifier in text], path.name
+
+
+def test_items_are_pooled_only_where_the_wording_is_the_same(demo: Flow) -> None:
+    pooled = demo.rows(
+        "select instrument, string_agg(distinct item::varchar, ',' order by item::varchar) "
+        "from harmonised.pooled_item group by 1 order by 1"
+    )
+    assert pooled == [("wai_s", "11,12,2,3,6,7"), ("wai_sr", "11,12,2,3,6,7")]
+
+
+def test_measures_of_one_construct_are_found_together(demo: Flow) -> None:
+    rows = demo.rows("select distinct instrument from harmonised.scale where construct = 'depression' order by 1")
+    assert {"bdi_ii", "phq_9", "ces_d", "hamd_17"} <= {row[0] for row in rows}
+    assert demo.rows("select count(*) from harmonised.outcome where construct is null") == [(0,)]

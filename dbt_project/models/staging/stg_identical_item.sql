@@ -1,0 +1,5 @@
+select
+    instrument,
+    other_instrument,
+    item
+from {{ source('inputs', 'identical_item') }}
