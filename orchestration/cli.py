@@ -87,7 +87,8 @@ def demo(
             write_demo(directory, patients=patients, sites=sites, seed=seed, on_progress=console.print)
     except FolderNotEmpty as error:
         stop(str(error), WRONG)
-    console.print(f"Synthetic network written to {directory}. Next: concord run --network {directory}")
+    text = f"Synthetic network written to {directory}. Next: concord run --network {directory}"
+    console.print(text, soft_wrap=True)
 
 
 @app.command()

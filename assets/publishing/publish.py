@@ -83,6 +83,10 @@ def _swap(fresh: Path, place: Path) -> None:
 def _write_public(warehouse: Warehouse, library: Library, run: RunSummary, folder: Path) -> None:
     import vl_convert
 
+    from assets.publishing.codebook.export import page as codebook_page
+
+    known = codebook_page(library.instruments, run.code_version, library.network.is_synthetic)
+    (folder / "codebook.html").write_text(known, encoding="utf-8")
     rule = Disclosure(library.network.privacy.minimum_cell_count)
     content = public.content(warehouse, library, rule)
     (folder / "tables").mkdir()

@@ -61,7 +61,7 @@ def _html(folder: Path) -> list[Path]:
 
 def test_no_page_asks_for_anything_outside(pages: Pages) -> None:
     found = _html(pages.published)
-    assert len(found) == 3
+    assert len(found) == 4
     for path in found:
         page = Page(path)
         for tag, attributes in page.tags:

@@ -187,8 +187,8 @@ def _missing_rule(scale: Scale) -> dict[str, object]:
     return {"missing_rule": missing_text(scale), **named}
 
 
-def page(instruments: Mapping[str, Instrument], code_version: str) -> str:
-    """One self-contained, searchable page."""
+def page(instruments: Mapping[str, Instrument], code_version: str, is_synthetic: bool = False) -> str:
+    """One self-contained, searchable page; `is_synthetic`: it stands beside results from synthetic data."""
     from assets.publishing.publish import environment
 
     rows = [
@@ -211,7 +211,7 @@ def page(instruments: Mapping[str, Instrument], code_version: str) -> str:
     )
     about = SimpleNamespace(
         title="Concord codebook",
-        is_synthetic=False,
+        is_synthetic=is_synthetic,
         contact=None,
         licence="each form has its own licence; none is reproduced here",
     )
