@@ -112,7 +112,12 @@ def test_dbt_ends_with_its_caller(built: small.Built, tmp_path: Path) -> None:
         "run_dbt(Path(sys.argv[1]), on_line=lambda line: print(line, flush=True))"
     )
     caller = subprocess.Popen(
-        [sys.executable, "-c", script, str(project)], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(project)],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A library in another test of this process may leave SIGTERM ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),
     )
     assert caller.stdout is not None
     for line in caller.stdout:
