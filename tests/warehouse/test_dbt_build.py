@@ -116,8 +116,7 @@ def test_dbt_ends_with_its_caller(built: small.Built, tmp_path: Path) -> None:
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         text=True,
-        # A library in another test of this process may leave SIGTERM ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),
+        preexec_fn=_hear_signals,
     )
     assert caller.stdout is not None
     for line in caller.stdout:
@@ -131,6 +130,12 @@ def test_dbt_ends_with_its_caller(built: small.Built, tmp_path: Path) -> None:
     while any(_lives(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in children if _lives(pid)]
+
+
+def _hear_signals() -> None:
+    """A library in another test of this process may leave SIGTERM ignored or blocked, and children inherit that."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _children(pid: int) -> list[int]:
