@@ -108,15 +108,21 @@ def test_dbt_ends_with_its_caller(built: small.Built, tmp_path: Path) -> None:
     shutil.copytree(built.root / ".build" / "inputs", tmp_path / ".build" / "inputs")
     (tmp_path / "lake").symlink_to(built.root / "lake")
     project = prepare_project(tmp_path / ".build")
-    script = "import sys; from pathlib import Path; from assets.warehouse.build import run_dbt;" + (
-        "run_dbt(Path(sys.argv[1]), on_line=lambda line: print(line, flush=True))"
+    # Another test of this process may have left SIGTERM ignored or blocked, and children inherit that.
+    hear = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_DFL);"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM});"
+    )
+    script = (
+        hear
+        + "import sys; from pathlib import Path; from assets.warehouse.build import run_dbt;"
+        + ("run_dbt(Path(sys.argv[1]), on_line=lambda line: print(line, flush=True))")
     )
     caller = subprocess.Popen(
         [sys.executable, "-c", script, str(project)],
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=_hear_signals,
     )
     assert caller.stdout is not None
     for line in caller.stdout:
@@ -130,12 +136,6 @@ def test_dbt_ends_with_its_caller(built: small.Built, tmp_path: Path) -> None:
     while any(_lives(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in children if _lives(pid)]
-
-
-def _hear_signals() -> None:
-    """A library in another test of this process may leave SIGTERM ignored or blocked, and children inherit that."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _children(pid: int) -> list[int]:
@@ -175,7 +175,10 @@ def test_views_work_under_another_name(built: small.Built, tmp_path: Path) -> No
     shutil.copy2(built.root / ".build" / "warehouse.duckdb", copy)
     with duckdb.connect(copy, read_only=True, config={"enable_external_access": "false"}) as connection:
         ((count,),) = connection.execute("SELECT count(*) FROM harmonised.item_response").fetchall()
+        ((n_scores,),) = connection.execute("SELECT count(score) FROM staging.stg_scale").fetchall()
+        ((n_stored,),) = connection.execute("SELECT count(score) FROM harmonised.scale_score").fetchall()
     assert count > 1000
+    assert n_scores == n_stored > 100
 
 
 def test_seal_refuses_a_name_that_is_no_table(built: small.Built, tmp_path: Path) -> None:
