@@ -37,14 +37,17 @@ class Library:
         return self.schedules.get(name) if name else None
 
     def accepted_rules(self) -> frozenset[str]:
-        """Names of missing rules that may be used: verified ones, and those the network accepts."""
+        """Names of missing rules and rescalings that may be used: verified ones, and those the network accepts."""
         return accepted_rules(self.instruments.values(), self.network.accepted_unverified)
 
 
 def accepted_rules(instruments: Iterable[Instrument], accepted_unverified: Iterable[str]) -> frozenset[str]:
-    """Names of the missing rules that are not unverified, together with those accepted by name."""
-    known = (scale.missing_rule for instrument in instruments for scale in instrument.scales)
-    return frozenset(rule.name for rule in known if rule and rule.status != "unverified") | set(accepted_unverified)
+    """Names of the missing rules and rescalings that are not unverified, together with those accepted by name."""
+    known = list(instruments)
+    rules = [scale.missing_rule for instrument in known for scale in instrument.scales]
+    rescalings = [version.rescaled_to for instrument in known for version in instrument.versions]
+    sound = {rule.name for rule in (*rules, *rescalings) if rule and rule.status != "unverified"}
+    return frozenset(sound | set(accepted_unverified))
 
 
 def load_instruments(folder: Path = BUILT_IN) -> dict[str, Instrument]:

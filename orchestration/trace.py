@@ -54,21 +54,30 @@ def trace(warehouse: Path, identifier: str, library: Library) -> list[Section]:
     """Everything that leads back from an id (`a…`, `e…`, `p…`, `f…`, `d…`) or from `analysis/outcome/model/term`.
 
     Raises:
-        QueryError: nothing has that id.
+        QueryError: nothing has that id, or the warehouse lacks a table.
     """
+    import duckdb
+
     with open_warehouse(warehouse) as connection:
-        if "/" in identifier:
-            sections = _trace_estimate(connection, identifier)
-        else:
-            queries = ENTITY_QUERIES.get(identifier[:1], [])
-            sections = [(title, _rows(connection, sql, [identifier])) for title, sql in queries]
-            if identifier.startswith("a"):
-                receipts = score_receipts(library, connection, identifier)
-                sections.insert(1, ("scores", [receipt.record() for receipt in receipts]))
+        try:
+            sections = _sections(connection, identifier, library)
+        except (duckdb.BinderException, duckdb.CatalogException):
+            raise QueryError("the warehouse was built by an earlier Concord; run 'concord run' first") from None
     if not sections or not sections[0][1]:
         raise QueryError(
             f"nothing is called '{identifier}'; give an id (a…, e…, p…, f…, d…) or analysis/outcome/model/term"
         )
+    return sections
+
+
+def _sections(connection: duckdb.DuckDBPyConnection, identifier: str, library: Library) -> list[Section]:
+    if "/" in identifier:
+        return _trace_estimate(connection, identifier)
+    queries = ENTITY_QUERIES.get(identifier[:1], [])
+    sections = [(title, _rows(connection, sql, [identifier])) for title, sql in queries]
+    if identifier.startswith("a"):
+        receipts = score_receipts(library, connection, identifier)
+        sections.insert(1, ("scores", [receipt.record() for receipt in receipts]))
     return sections
 
 
@@ -107,7 +116,17 @@ def print_trace(sections: list[Section], output_format: str = "table") -> None:
         if title == "scores":
             for row in rows:
                 print(f"  {row['sentence']}")
-            print(f"  rules: {rows[0]['rule_version']}" if rows else "")
+            print(_rules_line(rows))
         else:
             print_records(rows)
         print()
+
+
+def _rules_line(scores: list[dict[str, object]]) -> str:
+    """Which declaration the scores stand on, and whether it was changed since."""
+    if not scores:
+        return "  the codebook declares no scale for this form"
+    line = f"  rules: {scores[0]['rule_version']}"
+    if not all(score["is_rule_current"] for score in scores):
+        line += "; the declaration was changed since: 'concord run' scores by the new one"
+    return line

@@ -31,6 +31,14 @@ _RULES = {
     "occasion-unknown": ("occasion that the schedule does not know", "occasions that the schedule does not know"),
     "visit-unscheduled": ("assessment outside the schedule", "assessments outside the schedule"),
     "text-identifier": ("text with a name or number of a person", "texts with a name or number of a person"),
+    "supplied-differs": (
+        "supplied score that differs from the answers' score",
+        "supplied scores that differ from the answers' scores",
+    ),
+    "supplied-ignores-missing": (
+        "supplied score that takes no notice of missing items",
+        "supplied scores that take no notice of missing items",
+    ),
     "assessment-corrected": ("assessment corrected since it first came", "assessments corrected since they first came"),
 }
 

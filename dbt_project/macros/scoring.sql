@@ -1,15 +1,43 @@
-{#- Scoring as wide arithmetic. Order, for every item: recode, then reverse; for every scale: count what was answered,
-    put together, apply the missing rule. An out-of-range answer never gets here (it is void in the lake). -#}
+{#- Scoring as wide arithmetic: one block of SQL per version that anybody delivers, generated from the codebook when a
+    model is compiled. An out-of-range answer never gets here (it is void in the lake). Layers of a block:
+    counted (recode and reverse every answer, then put together and count what was answered), judged (what the missing
+    rule makes of it), plain (the score), and for ratios and linear scales settled and made; last, one row per scale.
+    This file: what is counted. What becomes of it: scoring_rules.sql. -#}
+
+{#- What the codebook says of every version that can be scored: {instrument, version, items by number, scales}. -#}
+{% macro scored_versions() %}
+    {%- set known = "('" ~ instrument_keys() | join("', '") ~ "')" -%}
+    {%- set items, terms, versions = {}, {}, {} -%}
+    {%- for row in rows_of('select * from ' ~ source('inputs', 'item') ~ ' where instrument in ' ~ known) -%}
+        {%- do items.setdefault((row['instrument'], row['version']), {}).update({row['item'] | int: row}) -%}
+    {%- endfor -%}
+    {%- for row in rows_of('select * from ' ~ source('inputs', 'term') ~ ' where instrument in ' ~ known ~ ' order by term_order') -%}
+        {%- do terms.setdefault((row['instrument'], row['version'], row['scale']), []).append(row) -%}
+    {%- endfor -%}
+    {%- for row in rows_of('select * from ' ~ source('inputs', 'scale') ~ ' where instrument in ' ~ known ~ ' order by instrument, version, scale_order') -%}
+        {%- set key = (row['instrument'], row['version']) -%}
+        {%- set scale = {
+            'row': row,
+            'key': row['scale'],
+            'numbers': (row['items'] or '').split(',') if row['items'] else [],
+            'terms': terms.get((row['instrument'], row['version'], row['scale']), []),
+        } -%}
+        {%- do versions.setdefault(key, {
+            'instrument': row['instrument'], 'version': row['version'], 'items': items.get(key, {}), 'scales': []
+        })['scales'].append(scale) -%}
+    {%- endfor -%}
+    {%- do return(versions.values() | list) -%}
+{% endmacro %}
 
 {#- SQL of one item's scored value; null where it was not answered. Reversal is (minimum + maximum) - x. -#}
-{% macro item_expression(column, item) %}
-    {%- set value = column -%}
+{% macro item_expression(item) %}
+    {%- set value = item_column(item['item']) | trim -%}
     {%- if item['recode'] -%}
         {%- set branches = [] -%}
         {%- for pair in item['recode'].split(',') -%}
             {%- do branches.append('when ' ~ pair.split(':')[0] ~ ' then ' ~ pair.split(':')[1]) -%}
         {%- endfor -%}
-        {%- set value = 'case ' ~ column ~ ' ' ~ branches | join(' ') ~ ' end' -%}
+        {%- set value = 'case ' ~ value ~ ' ' ~ branches | join(' ') ~ ' end' -%}
     {%- endif -%}
     {%- if item['is_reversed'] -%}
         {%- set value = '(' ~ (item['reverse_from'] | int) ~ ' - ' ~ value ~ ')' -%}
@@ -17,53 +45,26 @@
     {%- do return(value) -%}
 {% endmacro %}
 
-{#- For one instrument: per version and scale the SQL of the raw aggregate, of the number of answered items, and of the
-    number of missing items that the scale's rule does not allow to be missing. Ratios and linear scales have no raw
-    value of their own: `scale_score` makes them from the scales that they name. -#}
-{% macro scale_expressions(instrument) %}
-    {%- set items = {} -%}
-    {%- set item_sql -%}
-        select version, item, minimum, maximum, is_reversed, reverse_from, recode
-        from {{ source('inputs', 'item') }}
-        where instrument = '{{ instrument }}'
-    {%- endset -%}
-    {%- for row in rows_of(item_sql) -%}
-        {%- do items.update({row['version'] ~ '/' ~ (row['item'] | int): row}) -%}
+{#- How many of a scale's items hold an answer (`is_null`: hold none), of those numbers that `only` lets through. -#}
+{% macro count_of(numbers, is_null) %}
+    {%- set counted = [] -%}
+    {%- for number in numbers -%}
+        {%- set column = item_column(number) | trim -%}
+        {%- do counted.append('(case when ' ~ column ~ ' is null then ' ~ ('1 else 0' if is_null else '0 else 1') ~ ' end)') -%}
     {%- endfor -%}
-    {%- set scale_sql -%}
-        select *
-        from {{ source('inputs', 'scale') }}
-        where instrument = '{{ instrument }}'
-        order by version, scale_order
-    {%- endset -%}
-    {%- set scales = [] -%}
-    {%- for row in rows_of(scale_sql) -%}
-        {%- set numbers = row['items'].split(',') if row['items'] else [] -%}
-        {%- set values, answered, outside = [], [], [] -%}
-        {%- set allowed = (row['only_items'] or row['items'] or '').split(',') -%}
-        {%- for number in numbers -%}
-            {%- set column = item_column(number) | trim -%}
-            {%- do values.append(item_expression(column, items[row['version'] ~ '/' ~ number])) -%}
-            {%- do answered.append('(case when ' ~ column ~ ' is null then 0 else 1 end)') -%}
-            {%- if number not in allowed -%}
-                {%- do outside.append('(case when ' ~ column ~ ' is null then 1 else 0 end)') -%}
-            {%- endif -%}
-        {%- endfor -%}
-        {%- do scales.append({
-            'version': row['version'],
-            'scale': row['scale'],
-            'raw': raw_expression(row, numbers, values, answered, items),
-            'answered': answered | join(' + ') or '0',
-            'outside': outside | join(' + ') or '0',
-        }) -%}
-    {%- endfor -%}
-    {%- do return(scales) -%}
+    {%- do return(counted | join(' + ') or '0') -%}
 {% endmacro %}
 
-{#- The raw aggregate of one scale from the scored values of its items. -#}
-{% macro raw_expression(scale, numbers, values, answered, items) %}
-    {%- set aggregate = scale['aggregate'] -%}
-    {%- set raw = 'null' -%}
+{#- The raw aggregate of one scale from its items: of a diagnosis how many criteria are met; of a ratio or a linear
+    scale nothing. A null answer counts as nothing; the number of answers says how much that is. -#}
+{% macro raw_expression(scale, items) %}
+    {%- set aggregate = scale['row']['aggregate'] -%}
+    {%- set values, bound = [], namespace(sum=0) -%}
+    {%- for number in scale['numbers'] -%}
+        {%- set item = items[number | int] -%}
+        {%- do values.append(item_expression(item)) -%}
+        {%- set bound.sum = bound.sum + [item['maximum'] | abs, item['minimum'] | abs] | max -%}
+    {%- endfor -%}
     {%- if not values or aggregate in ('ratio', 'linear') -%}
         {%- set raw = 'null' -%}
     {%- elif aggregate == 'min' -%}
@@ -71,113 +72,70 @@
     {%- elif aggregate in ('count_at_least', 'diagnosis') -%}
         {%- set met = [] -%}
         {%- for value in values -%}
-            {%- do met.append('(case when ' ~ value ~ ' >= ' ~ scale['threshold'] ~ ' then 1 else 0 end)') -%}
+            {%- do met.append('(case when ' ~ value ~ ' >= ' ~ scale['row']['threshold'] ~ ' then 1 else 0 end)') -%}
         {%- endfor -%}
         {%- set raw = met | join(' + ') -%}
-        {%- if aggregate == 'diagnosis' -%}
-            {%- set raw = diagnosis_expression(scale, raw, values | length ~ ' - (' ~ answered | join(' + ') ~ ')') -%}
-        {%- endif -%}
     {%- elif aggregate == 'value_set' -%}
-        {%- set raw = value_set_expression(scale, numbers, items) -%}
+        {%- set raw = value_set_expression(scale, items) -%}
     {%- else -%}
         {%- set summed = [] -%}
         {%- for value in values -%}
             {%- do summed.append('coalesce(' ~ value ~ ', 0)') -%}
         {%- endfor -%}
-        {%- set raw = summed | join(' + ') -%}
+        {#- Answers are as small as they can be; a sum that they could not hold is made of large ones. -#}
+        {%- set raw = ('cast(0 as bigint) + ' if bound.sum > 32767 else '') ~ summed | join(' + ') -%}
     {%- endif -%}
-    {%- do return(raw) -%}
-{% endmacro %}
-
-{#- 1 where enough criteria are met and every gate is passed, 0 where they cannot be, null where that is not settled. -#}
-{% macro diagnosis_expression(scale, met, missing) %}
-    {%- set closed, unknown = [], [] -%}
-    {%- for gate in (scale['gates'] or '').split(',') if gate -%}
-        {%- set column = item_column(gate.split(':')[0]) | trim -%}
-        {%- do closed.append(column ~ ' < ' ~ gate.split(':')[1]) -%}
-        {%- do unknown.append(column ~ ' is null') -%}
-    {%- endfor -%}
-    {%- set decided -%}
-        case
-            {% if closed -%}
-            when {{ met }} >= {{ scale['needed'] | int }} and ({{ closed | join(' or ') }}) then 0
-            when {{ met }} >= {{ scale['needed'] | int }} and ({{ unknown | join(' or ') }}) then null
-            {% endif -%}
-            when {{ met }} >= {{ scale['needed'] | int }} then 1
-            when {{ met }} + {{ missing }} < {{ scale['needed'] | int }} then 0
-        end
-    {%- endset -%}
-    {%- do return(decided) -%}
+    {%- do return('cast(' ~ raw ~ ' as double)') -%}
 {% endmacro %}
 
 {#- Index of a health state: constant, the two once-only terms, and one term for each item and level above the lowest. -#}
-{% macro value_set_expression(scale, numbers, items) %}
-    {%- set terms, above, highest = [scale['constant'] | string], [], [] -%}
-    {%- for number in numbers -%}
+{% macro value_set_expression(scale, items) %}
+    {%- set row = scale['row'] -%}
+    {%- set terms, above, highest = [row['constant'] | string], [], [] -%}
+    {%- for number in scale['numbers'] -%}
         {%- set column = item_column(number) | trim -%}
-        {%- set item = items[scale['version'] ~ '/' ~ number] -%}
-        {%- do above.append(column ~ ' > ' ~ (item['minimum'] | int)) -%}
-        {%- do highest.append(column ~ ' = ' ~ (item['maximum'] | int)) -%}
+        {%- do above.append(column ~ ' > ' ~ (items[number | int]['minimum'] | int)) -%}
+        {%- do highest.append(column ~ ' = ' ~ (items[number | int]['maximum'] | int)) -%}
     {%- endfor -%}
-    {%- do terms.append('(case when ' ~ above | join(' or ') ~ ' then ' ~ scale['any_above_lowest'] ~ ' else 0 end)') -%}
-    {%- do terms.append('(case when ' ~ highest | join(' or ') ~ ' then ' ~ scale['any_at_highest'] ~ ' else 0 end)') -%}
-    {%- for level in scale['levels'].split(',') -%}
+    {%- do terms.append('(case when ' ~ above | join(' or ') ~ ' then ' ~ row['any_above_lowest'] ~ ' else 0 end)') -%}
+    {%- do terms.append('(case when ' ~ highest | join(' or ') ~ ' then ' ~ row['any_at_highest'] ~ ' else 0 end)') -%}
+    {%- for level in row['levels'].split(',') -%}
         {%- set column = item_column(level.split(':')[0]) | trim -%}
         {%- do terms.append('(case when ' ~ column ~ ' = ' ~ level.split(':')[1] ~ ' then ' ~ level.split(':')[2] ~ ' else 0 end)') -%}
     {%- endfor -%}
-    {%- do return('round(cast(' ~ terms | join(' + ') ~ ' as double), ' ~ (scale['decimals'] | int) ~ ')') -%}
+    {%- do return('round(cast(' ~ terms | join(' + ') ~ ' as double), ' ~ (row['decimals'] | int) ~ ')') -%}
 {% endmacro %}
 
-{#- Instruments that have scales, each with its expressions; an instrument may be declared for its answers alone. -#}
-{% macro scored_instruments() %}
-    {%- set found = [] -%}
-    {%- for instrument in instrument_keys() -%}
-        {%- set scales = scale_expressions(instrument) -%}
-        {%- if scales or not execute -%}
-            {%- do found.append((instrument, scales)) -%}
-        {%- endif -%}
+{#- 1 where every gate of a diagnosis is open, 0 where one is shut, null where that was not asked; '1' without gates. -#}
+{% macro gate_expression(scale) %}
+    {%- set shut, unknown = [], [] -%}
+    {%- for gate in (scale['row']['gates'] or '').split(',') if gate -%}
+        {%- set column = item_column(gate.split(':')[0]) | trim -%}
+        {%- do shut.append(column ~ ' < ' ~ gate.split(':')[1]) -%}
+        {%- do unknown.append(column ~ ' is null') -%}
     {%- endfor -%}
-    {%- do return(found) -%}
+    {%- if not shut -%}
+        {%- do return('1') -%}
+    {%- endif -%}
+    {%- do return(
+        'case when ' ~ shut | join(' or ') ~ ' then 0 when ' ~ unknown | join(' or ') ~ ' then null else 1 end'
+    ) -%}
 {% endmacro %}
 
-{#- One of `scale_expressions` picked by the row's version and scale. -#}
-{% macro by_scale(scales, part) %}
-    case
-        {%- for scale in scales %}
-            when version = '{{ scale['version'] }}' and scale = '{{ scale['scale'] }}'
-                then {{ scale[part] }}
-        {%- endfor %}
-    end
+{#- Columns of the layer `counted` for one scale: supplied_, answered_, raw_, and outside_ or gate_ where needed. -#}
+{% macro counted_columns(scale, items) %}
+    {%- set key, row = scale['key'], scale['row'] -%}
+    {%- set columns = [
+        'supplied_' ~ key,
+        count_of(scale['numbers'], false) ~ ' as answered_' ~ key,
+        raw_expression(scale, items) ~ ' as raw_' ~ key,
+    ] -%}
+    {%- if row['only_items'] -%}
+        {%- set others = scale['numbers'] | reject('in', row['only_items'].split(',')) | list -%}
+        {%- do columns.append(count_of(others, true) ~ ' as outside_' ~ key) -%}
+    {%- endif -%}
+    {%- if row['aggregate'] == 'diagnosis' -%}
+        {%- do columns.append(gate_expression(scale) ~ ' as gate_' ~ key) -%}
+    {%- endif -%}
+    {%- do return(columns) -%}
 {% endmacro %}
-
-{#- What became of a scale, from columns n_items, n_answered, n_missing_not_allowed, max_missing, rule_name,
-    is_rule_accepted, prorate, aggregate, raw_value, score_supplied. A score that the unit supplied counts only where
-    no item came: it must not step around the missing rule. -#}
-{% macro score_status() %}
-    case
-        when n_answered = 0 and score_supplied is not null then 'supplied'
-        when n_items = 0 then 'no_public_key'
-        when n_answered = 0 then 'not_answered'
-        when aggregate = 'diagnosis' and raw_value is null then 'undecided'
-        when aggregate = 'diagnosis' or n_answered = n_items then 'scored'
-        when rule_name is null then 'no_accepted_rule'
-        when n_items - n_answered > max_missing or n_missing_not_allowed > 0 then 'too_many_missing'
-        when not is_rule_accepted then 'no_accepted_rule'
-        when prorate = 'person_mean' then 'prorated'
-        else 'scored'
-    end
-{% endmacro %}
-
-{#- The score for a status: a mean over the answered items; a sum or a count, brought up to all items where prorated. -#}
-{% macro score_value() %}
-    case
-        when status = 'supplied' then score_supplied
-        when status not in ('scored', 'prorated') then null
-        when aggregate = 'mean' then raw_value / n_answered
-        when aggregate in ('sum', 'count_at_least') and status = 'prorated' then raw_value * n_items / n_answered
-        else raw_value
-    end
-{% endmacro %}
-
-{#- How far a unit's own total may lie from ours: rounding to two decimals. -#}
-{% macro supplied_tolerance() -%} 0.005 {%- endmacro %}

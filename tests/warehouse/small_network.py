@@ -22,7 +22,7 @@ FIRST_SIX = ("wai_s", "wai_sr", "gaf", "wsas", "bsi_18", "bdi_ii")
 CASES: list[dict[str, Any]] = [
     case.model_dump() for case in all_cases() if case.instrument in FIRST_SIX and case.is_form
 ]
-MODES = {"north": "snapshot", "south": "increment", "cases": "frozen"}
+MODES = {"north": "snapshot", "south": "increment", "west": "snapshot", "cases": "frozen"}
 TODAY = dt.date(2026, 11, 1)
 
 
@@ -40,12 +40,19 @@ def day(text: str) -> dt.date:
 
 
 def accepting(instrument: Instrument) -> Instrument:
-    """The network's own instrument `<key>_own`: the same, but its missing rules are accepted by name."""
+    """The network's own instrument `<key>_own`: the same, but its rules are accepted by name, its norms are known."""
     data = instrument.model_dump(mode="json")
     data["key"] = f"{instrument.key}_own"
     for scale in data["scales"]:
         if scale["missing_rule"]:
             scale["missing_rule"]["name"] += "-own"
+        if scale["versions"] == ["wai_sr_5"]:  # a cut-off of five points must not be held to seven
+            scale["cutoffs"] = [{"label": "satisfactory", "operator": ">", "value": 4, "status": "verified"}]
+    for version in data["versions"]:
+        if version["rescaled_to"]:
+            version["rescaled_to"]["name"] += "-own"
+    for norm in data["norms"]:
+        norm["status"] = "verified"
     return Instrument.model_validate(data)
 
 
@@ -53,6 +60,7 @@ def library(root: Path) -> Library:
     built_in = {key: i for key, i in load_instruments().items() if key in FIRST_SIX}
     own = {f"{key}_own": accepting(instrument) for key, instrument in built_in.items()}
     names = {s.missing_rule.name for i in own.values() for s in i.scales if s.missing_rule}
+    names |= {v.rescaled_to.name for i in own.values() for v in i.versions if v.rescaled_to}
     network = Network(name="small", title="Small network", accepted_unverified=tuple(sorted(names)))
     schedule = Schedule.model_validate(
         {
@@ -118,6 +126,8 @@ def deliveries() -> pl.DataFrame:
         ("north", "2026-10-15", "2026-10-14", 9, 0, "held: 40 % of rows are quarantined"),
         ("south", "2026-07-01", "2026-06-30", 4, 0, "accepted"),
         ("south", "2026-08-01", "2026-07-31", 1, 0, "accepted"),
+        ("west", "2026-09-01", "2026-08-31", 1, 0, "accepted"),
+        ("west", "2026-10-01", "2026-09-30", 10, 0, "accepted"),
         ("cases", "2026-01-01", "2026-01-01", len(CASES), 0, "accepted"),
     ]
     return pl.DataFrame(
@@ -174,6 +184,7 @@ class Lake:
 def fill(lake: Lake) -> None:
     _north(lake)
     _south(lake)
+    _west(lake)
     _cases(lake)
 
 
@@ -307,6 +318,52 @@ def _south(lake: Lake) -> None:
         "finding", "south", first, finding_id="f-open", assessment_id="a11", episode_id="e5", patient_id="p5", **finding
     )
     lake.add("finding", "south", first, finding_id="f-patient", patient_id="p4", **finding)
+
+
+ADDS_UP_TO_18 = (0,) * 6 + (1,) * 6 + (2,) * 6
+"""A BSI-18 whose 18 answers add up to 18."""
+
+
+def _west(lake: Lake) -> None:
+    """Alliances to be rescaled, and totals that the unit computed itself: right, wrong and blind to missing items."""
+    first, second = "2026-09-01", "2026-10-01"
+    lake.add("patient", "west", second, patient_id="p6")
+    lake.add("episode", "west", second, episode_id="e6", patient_id="p6")
+    form: dict[str, Any] = {"declared_months": 3.0}
+    five = {**form, "version": "wai_sr_5"}
+    bdi, bsi = {**form, "version": "bdi_ii"}, {**form, "version": "bsi_18"}
+    lake.assess("wai_sr_own", "west", second, "w-five", "e6", **five, answers=(2, 3) * 6)
+    lake.assess("wai_sr_own", "west", second, "w-high", "e6", **five, answers=(5,) * 12)
+    lake.assess("wai_sr_own", "west", second, "w-none", "e6", **five, answers=(None,) * 12)
+    for delivery in (first, second):
+        lake.assess("bdi_ii", "west", delivery, "w-wrong", "e6", **bdi, answers=(1,) * 21, supplied_total=22.0)
+    lake.assess("bdi_ii_own", "west", second, "w-norm", "e6", **bdi, answers=(2,) * 21, supplied_total=42.004)
+    blank = (None, *(1,) * 20)
+    lake.assess("bdi_ii", "west", second, "w-blind", "e6", **bdi, answers=blank, supplied_total=20.0)
+    lake.assess("bdi_ii", "west", second, "w-unknown", "e6", **bdi, answers=blank, supplied_total=21.0)
+    missing_last = (*ADDS_UP_TO_18[:-1], None)
+    lake.assess(
+        "bsi_18_own",
+        "west",
+        second,
+        "w-prorated",
+        "e6",
+        **bsi,
+        answers=missing_last,
+        supplied_gsi_sum=16.0,
+        supplied_gsi_mean=16 / 18,
+    )
+    lake.assess(
+        "bsi_18_own",
+        "west",
+        second,
+        "w-agreed",
+        "e6",
+        **bsi,
+        answers=missing_last,
+        supplied_gsi_sum=16 * 18 / 17,
+        supplied_gsi_mean=16 / 17,
+    )
 
 
 def _cases(lake: Lake) -> None:

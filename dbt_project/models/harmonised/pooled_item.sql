@@ -3,7 +3,9 @@
 with identical as (
     select distinct
         instrument,
-        item
+        version,
+        item,
+        scale_points
     from {{ ref('stg_identical_item').include(database=false) }}
 )
 
@@ -19,8 +21,12 @@ select
     assessment.months,
     assessment.occasion,
     response.item,
-    response.value
+    response.value,
+    identical.scale_points
 from {{ ref('item_response').include(database=false) }} as response
 inner join {{ ref('assessment').include(database=false) }} as assessment
     on response.assessment_id = assessment.assessment_id
-inner join identical on response.instrument = identical.instrument and response.item = identical.item
+inner join identical
+    on assessment.instrument = identical.instrument
+    and assessment.version = identical.version
+    and response.item = identical.item

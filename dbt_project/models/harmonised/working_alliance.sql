@@ -71,11 +71,13 @@ select
     scores.goal,
     scores.bond,
     scores.total,
-    case cutoff.operator
-        when '>' then scores.total > cutoff.value
-        when '>=' then scores.total >= cutoff.value
-        when '<' then scores.total < cutoff.value
-        when '<=' then scores.total <= cutoff.value
+    {# A cut-off belongs to the answer points that it was found with. -#}
+    case
+        when scores.alliance_status <> 'as_scored' then null
+        when cutoff.operator = '>' then scores.total > cutoff.value
+        when cutoff.operator = '>=' then scores.total >= cutoff.value
+        when cutoff.operator = '<' then scores.total < cutoff.value
+        when cutoff.operator = '<=' then scores.total <= cutoff.value
     end as is_satisfactory,
     assessment.instrument,
     scores.is_rescaled,

@@ -79,6 +79,18 @@ corrections as (
         row_number() over (partition by site_id, assessment_id order by delivery desc, source_row) as recency
     from compared
     where content_hash <> previous_hash
+),
+
+supplied_since as (
+    select
+        supplied.finding_id,
+        min(history.delivery) as first_delivery
+    from {{ ref('stg_supplied_score') }} as supplied
+    inner join history
+        on supplied.site_id = history.site_id
+        and supplied.assessment_id = history.assessment_id
+        and supplied.content_hash = history.content_hash
+    group by supplied.finding_id
 )
 
 select
@@ -121,20 +133,21 @@ from corrections
 where recency = 1
 union all
 select
-    finding_id,
-    site_id,
-    patient_id,
-    episode_id,
-    instrument,
-    scale as item,
-    rule,
+    supplied.finding_id,
+    supplied.site_id,
+    supplied.patient_id,
+    supplied.episode_id,
+    supplied.instrument,
+    supplied.scale as item,
+    supplied.rule,
     'plausibility' as class,
     'flag' as severity,
     'open' as status,
-    delivery as first_delivery,
-    delivery as last_delivery,
-    source_file,
-    source_row,
-    message,
-    assessment_id
-from {{ ref('stg_supplied_score') }}
+    coalesce(supplied_since.first_delivery, supplied.delivery) as first_delivery,
+    supplied.delivery as last_delivery,
+    supplied.source_file,
+    supplied.source_row,
+    supplied.message,
+    supplied.assessment_id
+from {{ ref('stg_supplied_score') }} as supplied
+left join supplied_since on supplied.finding_id = supplied_since.finding_id

@@ -1,56 +1,24 @@
-{# One block per instrument, read from one scan of its rows; expressions are generated from the codebook. #}
-with assessment as (
-    select * from {{ ref('stg_assessment') }}
-),
-
-declared as (
-    select
-        instrument as scale_instrument,
-        version as scale_version,
-        scale,
-        scale_order,
-        n_items as scale_n_items,
-        aggregate,
-        max_missing,
-        prorate,
-        rule_name,
-        is_rule_accepted,
-        is_primary,
-        constant,
-        factor
-    from {{ source('inputs', 'scale') }}
-)
-
-{% for instrument, scales in scored_instruments() %}
+{{ config(materialized='view') }}
+{# A view: it costs less to compute than to store. Its table is named without the database, so that it still works when
+   the sealed file is copied under another name, and every number of the codebook is written into it. #}
+{%- for version in scored_versions() %}
 {{ 'union all' if not loop.first }}
--- {{ instrument }}
+{{ version_scores(version, ref('stg_assessment').include(database=false)) }}
+{%- else %}
+-- nothing that was delivered has a scale
 select
     assessment_id,
     instrument,
     version,
-    scale,
-    scale_order,
-    aggregate,
-    cast(scale_n_items as integer) as n_items,
-    cast({{ by_scale(scales, 'answered') }} as integer) as n_answered,
-    cast({{ by_scale(scales, 'outside') }} as integer) as n_missing_not_allowed,
-    cast({{ by_scale(scales, 'raw') }} as double) as raw_value,
-    cast(
-        case scale
-            {%- for scale in scales | map(attribute='scale') | unique %}
-            when '{{ scale }}' then supplied_{{ scale }}
-            {%- endfor %}
-        end as double
-    ) as score_supplied,
-    max_missing,
-    prorate,
-    rule_name,
-    is_rule_accepted,
-    is_primary,
-    constant,
-    factor
-from assessment
-inner join declared
-    on assessment.instrument = declared.scale_instrument and assessment.version = declared.scale_version
-where assessment.instrument = '{{ instrument }}'
-{% endfor %}
+    cast(null as {{ dbt.type_string() }}) as scale,
+    cast(null as {{ dbt.type_string() }}) as aggregate,
+    false as is_primary,
+    0 as n_items,
+    0 as n_answered,
+    cast(null as double) as raw_value,
+    cast(null as double) as score_supplied,
+    cast(null as double) as score,
+    cast(null as {{ dbt.type_string() }}) as status
+from {{ ref('stg_assessment').include(database=false) }}
+where 1 = 0
+{%- endfor %}

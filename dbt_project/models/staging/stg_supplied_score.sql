@@ -1,4 +1,5 @@
-{# A unit's own total beside ours. `plain_value` is what a plain sum or mean of the answered items gives. #}
+{# A unit's own total beside ours. `plain_value` is the sum or mean of the answered items alone, `blank_as_zero` what a
+   mean becomes where blanks count as 0. #}
 with compared as (
     select
         score.assessment_id,
@@ -14,7 +15,11 @@ with compared as (
         case
             when scale.aggregate = 'mean' then scale.raw_value / nullif(score.n_answered, 0)
             else scale.raw_value
-        end as plain_value
+        end as plain_value,
+        case
+            when scale.aggregate = 'mean' then scale.raw_value / nullif(score.n_items, 0)
+            else scale.raw_value
+        end as blank_as_zero
     from {{ ref('scale_score') }} as score
     inner join {{ ref('stg_scale') }} as scale
         on score.assessment_id = scale.assessment_id and score.scale = scale.scale
@@ -26,7 +31,9 @@ judged as (
         compared.*,
         case
             when score is not null and abs(score - score_supplied) <= {{ supplied_tolerance() }} then null
-            when n_answered < n_items and abs(plain_value - score_supplied) <= {{ supplied_tolerance() }}
+            when n_answered < n_items
+                and least(abs(plain_value - score_supplied), abs(blank_as_zero - score_supplied))
+                <= {{ supplied_tolerance() }}
                 then 'supplied-ignores-missing'
             when score is not null then 'supplied-differs'
         end as rule
@@ -43,14 +50,15 @@ select
     judged.rule,
     case judged.rule
         when 'supplied-ignores-missing'
-            then 'The supplied total is a plain sum of the answered items: ' || cast(judged.n_answered as {{ dbt.type_string() }})
+            then 'The supplied score takes no notice of missing items: ' || cast(judged.n_answered as {{ dbt.type_string() }})
                 || ' of ' || cast(judged.n_items as {{ dbt.type_string() }}) || ' were answered.'
-        else 'The supplied total differs from the one that the answers give.'
+        else 'The supplied score differs from the one that the answers give.'
     end as message,
     judged.assessment_id,
+    assessment.content_hash,
     assessment.delivery,
     assessment.source_file,
     assessment.source_row
 from judged
-inner join {{ ref('assessment') }} as assessment on judged.assessment_id = assessment.assessment_id
+inner join {{ ref('stg_assessment') }} as assessment on judged.assessment_id = assessment.assessment_id
 where judged.rule is not null

@@ -1,8 +1,0 @@
-select
-    instrument,
-    version,
-    scale,
-    term_order,
-    source_scale,
-    weight
-from {{ source('inputs', 'term') }}
