@@ -88,3 +88,10 @@ def test_sql_and_reference_agree_on_random_answers(instruments: dict[str, Instru
             statuses.add(reference.status)
             assert same(reference, scored[form.id][scale]), (form, scale, reference, scored[form.id][scale])
     assert statuses == set(get_args(ScoreStatus)) - {"supplied"}
+
+
+def test_a_sum_may_outgrow_its_answers() -> None:
+    """Alone in a network, answers are stored as small as they can be."""
+    form = Form("f", "odd", "held_reversed", (0, 1, 0, 0, 30_000, -30_000, 30_000))
+    scored = score_forms({"odd": odd_instrument()}, [form], ())
+    assert scored["f"]["large"] == Score(90_000.0, 3, 3, False, "scored")
