@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from codebook.instrument import Instrument
+from codebook.redcap import DICTIONARY_COLUMNS
 from simulation.export import DeliveryView
 from simulation.writers.common import Visits, answer_text, date_text, looked_up, visits_of
 
@@ -36,26 +37,6 @@ UNVERIFIED_EVERY = 25
 """Every so many visits a form's status is 1 (unverified) and not 2 (complete)."""
 DISORDERS = {"1": "mood", "2": "anxiety"}
 PERSONALITY = {"1": "borderline", "2": "paranoid", "3": "avoidant"}
-DICTIONARY_HEADER = (
-    "Variable / Field Name",
-    "Form Name",
-    "Section Header",
-    "Field Type",
-    "Field Label",
-    "Choices, Calculations, OR Slider Labels",
-    "Field Note",
-    "Text Validation Type OR Show Slider Number",
-    "Text Validation Min",
-    "Text Validation Max",
-    "Identifier?",
-    "Branching Logic (Show field only if...)",
-    "Required Field?",
-    "Custom Alignment",
-    "Question Number (surveys only)",
-    "Matrix Group Name",
-    "Matrix Ranking?",
-    "Field Annotation",
-)
 
 
 def write(folder: Path, view: DeliveryView, instruments: dict[str, Instrument]) -> None:
@@ -146,7 +127,7 @@ def _dictionary(view: DeliveryView, instruments: dict[str, Instrument]) -> str:
             low, high = version.item_range(number)
             lines.append(_field(name, key, "text", f"Item {number}", "integer", str(low), str(high)))
     file = io.StringIO()
-    writer = csv.DictWriter(file, DICTIONARY_HEADER, restval="", lineterminator="\n")
+    writer = csv.DictWriter(file, DICTIONARY_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return file.getvalue()
