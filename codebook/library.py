@@ -86,11 +86,28 @@ def load_library(root: Path) -> Library:
     except DeclarationError as error:
         problems.extend(error.problems)
     if network is not None:
-        library = Library(folder, network, instruments, sites, schedules, analyses)
+        units, clashes = _units(folder, sites)
+        library = Library(folder, network, instruments, units, schedules, analyses)
+        problems.extend(clashes)
         problems.extend(_cross_check(library))
         if not problems:
             return library
     raise DeclarationError(problems)
+
+
+def _units(folder: NetworkFolder, sites: dict[str, Site]) -> tuple[dict[str, Site], list[Problem]]:
+    """Every declared site and the units inside their files, by key; and units that two declarations name."""
+    units: dict[str, Site] = {}
+    problems: list[Problem] = []
+    for site in sites.values():
+        path = folder.sites / f"{site.site}.yaml"
+        if site.part_of is not None:
+            problems.append(Problem(path, None, "part_of", "is set by Concord; declare 'parts' in the other site"))
+        for unit in site.units():
+            if unit.site in units or (unit is not site and unit.site in sites):
+                problems.append(Problem(path, None, "parts", f"the unit '{unit.site}' is declared twice"))
+            units[unit.site] = unit
+    return units, problems
 
 
 def _load_folder(
@@ -118,6 +135,8 @@ def _cross_check(library: Library) -> list[Problem]:
 
 
 def _check_site(library: Library, site: Site) -> Iterator[Problem]:
+    if site.part_of is not None:
+        return
     path = library.folder.sites / f"{site.site}.yaml"
     if site.schedule is not None and site.schedule not in library.schedules:
         yield Problem(path, None, "schedule", f"'{site.schedule}' is not in schedules/")

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from codebook.declaration import Declared
+from codebook.formats import ReadingLimits
 
 
 class Privacy(Declared):
@@ -67,6 +68,7 @@ class Network(Declared):
     gate: GateThresholds = GateThresholds()
     plausible: Plausible = Plausible()
     quality: QualityThresholds = QualityThresholds()
+    limits: ReadingLimits = ReadingLimits()
 
 
 @dataclass(frozen=True)

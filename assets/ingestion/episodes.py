@@ -28,7 +28,7 @@ def with_episode_key(reader: FieldReader, source: SourceMapping) -> pl.Series:
     if declared.key is not None:
         return reader.text(declared.key).alias("episode_key")
     if declared.admission_date is not None:
-        silent = FieldReader(reader.frame, reader.missing, reader.date_format, reader.decimal, reader.latest)
+        silent = FieldReader(reader.frame, reader.missing, reader.date_formats, reader.decimal, reader.latest)
         return silent.date(declared.admission_date, "episode_key").cast(pl.String)
     return pl.Series("episode_key", [SINGLE_EPISODE] * reader.frame.height, dtype=pl.String)
 

@@ -6,7 +6,7 @@ What belongs here: one field at a time. What does not: rows and keys (`assets.in
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -28,7 +28,7 @@ class FieldReader:
     frame: pl.DataFrame
     missing: Mapping[str, Mapping[str, str]]
     """Missing codes per column, those of the whole export under ''."""
-    date_format: str
+    date_formats: Sequence[str]
     decimal: str
     latest: dt.date
     """No date of a delivery can lie behind the delivery itself."""
@@ -63,8 +63,8 @@ class FieldReader:
     def date(self, column: str, field_name: str, entity: str = "row_entity") -> pl.Series:
         """A date; one that cannot be read or lies after the delivery is voided with a finding."""
         text = self.text(column)
-        parsed = text.str.strptime(pl.Date, self.date_format, strict=False)
-        message = f"{field_name}: not a date of the form {self.date_format}"
+        parsed = parsed_dates(text, self.date_formats)
+        message = f"{field_name}: not a date of the form {' or '.join(self.date_formats)}"
         self.note(text.is_not_null() & parsed.is_null(), DATE_UNREADABLE, "conformance", message, field_name, entity)
         late = (parsed > self.latest).fill_null(False)
         message = f"{field_name}: the date lies after the delivery"
@@ -97,6 +97,12 @@ class FieldReader:
                 instrument=self.instrument,
             )
         )
+
+
+def parsed_dates(text: pl.Series, formats: Sequence[str]) -> pl.Series:
+    """Dates by the first form that fits each text; null where none does."""
+    tried = [text.str.strptime(pl.Date, form, strict=False).alias(str(n)) for n, form in enumerate(formats)]
+    return pl.DataFrame(tried).select(pl.coalesce(pl.all()).alias(text.name))[text.name]
 
 
 def nothing(name: str, frame: pl.DataFrame, dtype: pl.DataType) -> pl.Series:

@@ -53,7 +53,7 @@ def place(source: LandedSource, form: AssessmentMapping, reader: FieldReader, co
     items = item_columns(form, context.library)
     answers = [*items.values(), *form.supplied_scores.values()]
     frame = reader.frame.filter(_is_answered(reader, form, answers) & _condition(form))
-    local = FieldReader(frame, reader.missing, reader.date_format, reader.decimal, reader.latest, form.instrument)
+    local = FieldReader(frame, reader.missing, reader.date_formats, reader.decimal, reader.latest, form.instrument)
     frame = frame.with_columns(
         local.date(form.date, "assessment_date") if form.date else nothing("assessment_date", frame, pl.Date()),
         _occasion(form, local),
@@ -82,7 +82,7 @@ def place(source: LandedSource, form: AssessmentMapping, reader: FieldReader, co
     rejected = pl.concat(
         [no_rejections(), rejection(timeless, ROW_TIME_MISSING), rejection(wrong_version, ROW_VERSION_UNKNOWN)]
     )
-    content = [exported(c) for c in (*answers, form.date, form.sequence) if c]
+    content = [exported(c) for c in (*answers, form.date, form.sequence) if isinstance(c, str)]
     frame = frame.with_columns(content_hashes(frame, content).alias("content"))
     return PlacedForms(form, source, frame, rejected, findings)
 
@@ -97,10 +97,10 @@ def _is_answered(reader: FieldReader, form: AssessmentMapping, answers: list[str
 
 
 def _condition(form: AssessmentMapping) -> pl.Expr:
-    condition = pl.lit(True)
-    if form.when is not None:
-        condition = export(form.when.column).is_in(list(form.when.values))
-    return condition.fill_null(False)
+    holds = pl.lit(True)
+    for condition in form.when:
+        holds = holds & export(condition.column).is_in(list(condition.values))
+    return holds.fill_null(False)
 
 
 def _occasion(form: AssessmentMapping, local: FieldReader) -> pl.Series:
@@ -120,6 +120,8 @@ def _occasion(form: AssessmentMapping, local: FieldReader) -> pl.Series:
 def _sequence(form: AssessmentMapping, local: FieldReader) -> pl.Series:
     if form.sequence is None:
         return nothing("sequence", local.frame, pl.Int32())
+    if isinstance(form.sequence, int):
+        return pl.Series("sequence", [form.sequence] * local.frame.height, dtype=pl.Int32)
     return local.number(form.sequence, "sequence").cast(pl.Int32, strict=False)
 
 
@@ -223,7 +225,7 @@ def check(placed: PlacedForms, kept: pl.DataFrame, context: Context) -> CheckedF
     supplied = FieldReader(
         frame.with_columns(pl.col("assessment_id").alias("row_entity")),
         {"": {**context.mapping.missing_codes, **form.missing_codes}, **placed.source.user_missing},
-        context.mapping.date_format,
+        context.mapping.date_formats,
         context.decimal,
         context.delivery_date,
         form.instrument,

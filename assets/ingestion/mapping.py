@@ -15,7 +15,7 @@ from assets.ingestion import episodes as courses
 from assets.ingestion import forms, rows
 from assets.ingestion.columns import export, exported
 from assets.ingestion.context import Context
-from assets.ingestion.fields import FieldReader
+from assets.ingestion.fields import FieldReader, parsed_dates
 from assets.ingestion.quarantine import quarantine_frame
 from assets.ingestion.source import LandedDelivery, LandedSource
 from checks.findings import ROW_EPISODE_UNKNOWN, ROW_UNREADABLE, empty_findings, with_ids
@@ -113,7 +113,7 @@ def _settle(
 
 def _reader(source: LandedSource, frame: pl.DataFrame, context: Context) -> FieldReader:
     missing = {"": context.mapping.missing_codes, **source.user_missing}
-    return FieldReader(frame, missing, context.mapping.date_format, context.decimal, context.delivery_date)
+    return FieldReader(frame, missing, context.mapping.date_formats, context.decimal, context.delivery_date)
 
 
 def _implicit_episodes(readers: list[FieldReader], context: Context) -> pl.DataFrame:
@@ -167,7 +167,7 @@ def _row_dates(reader: FieldReader, source: LandedSource) -> pl.Series:
     """The first readable date among a row's forms, to choose between two courses of one patient."""
     columns = dict.fromkeys(form.date for form in source.mapping.assessments if form.date)
     dates = [
-        reader.frame[exported(column)].str.strptime(pl.Date, reader.date_format, strict=False).alias(f"d{n}")
+        parsed_dates(reader.frame[exported(column)], reader.date_formats).alias(f"d{n}")
         for n, column in enumerate(columns)
     ]
     if not dates:

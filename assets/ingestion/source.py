@@ -17,6 +17,7 @@ import polars as pl
 from assets.ingestion.columns import ROW_COLUMNS, export, exported
 from assets.ingestion.landing import Delivery
 from assets.ingestion.readers.protocol import ReadError, SourceFrame, read_file
+from codebook.formats import ReadingLimits
 from codebook.library import Library
 from codebook.site import AssessmentMapping, FieldMapping, Mapping, Site, SourceMapping
 
@@ -122,7 +123,7 @@ def _land_source(
     user_missing: dict[str, dict[str, str]] = {}
     identifiers = set(declared.identifiers)
     for name in matching:
-        frame = _read(site, files[name], name, declared, reading)
+        frame = _read(site, files[name], name, declared, reading, library.network.limits)
         key = (name, declared.sheet)
         identifiers |= frame.identifiers
         missing = [column for column in named if column not in frame.frame.columns]
@@ -140,11 +141,13 @@ def _land_source(
     yield LandedSource(declared, rows, user_missing, frozenset(identifiers))
 
 
-def _read(site: Site, path: Path, name: str, declared: SourceMapping, reading: _Reading) -> SourceFrame:
+def _read(
+    site: Site, path: Path, name: str, declared: SourceMapping, reading: _Reading, limits: ReadingLimits
+) -> SourceFrame:
     key = (name, declared.sheet)
     if key not in reading.frames:
         try:
-            reading.frames[key] = read_file(path, name, site.format, declared.sheet)
+            reading.frames[key] = read_file(path, name, site.format, declared.sheet, limits)
         except ReadError as error:
             raise DeliveryError(str(error)) from error
     return reading.frames[key]
@@ -194,10 +197,16 @@ def columns_of(source: SourceMapping, library: Library) -> dict[str, str]:
             add(column, f"{where}.items")
         for column in form.supplied_scores.values():
             add(column, f"{where}.supplied_scores")
-        for optional in (form.date, form.sequence, form.source_key, form.status_column):
+        for optional in (
+            form.date,
+            form.sequence if isinstance(form.sequence, str) else None,
+            form.source_key,
+            form.status.column if form.status else None,
+        ):
             add(optional, where)
         add_field(form.occasion, f"{where}.occasion")
-        add(form.when.column if form.when else None, f"{where}.when")
+        for condition in form.when:
+            add(condition.column, f"{where}.when")
     return named
 
 

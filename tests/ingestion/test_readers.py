@@ -13,7 +13,7 @@ import pytest
 from assets.ingestion.readers import delimited, redcap
 from assets.ingestion.readers.delimited import Dialect, split_lines, split_records
 from assets.ingestion.readers.protocol import SOURCE_ROW, ReadError, SourceFrame, UnreadableRow, read_file
-from codebook.site import DelimitedFormat, ExcelFormat, RedcapFormat, SpssFormat
+from codebook.formats import DelimitedFormat, ExcelFormat, RedcapFormat, SpssFormat
 
 
 def read_text(folder: Path, content: str | bytes, **declared: object) -> SourceFrame:

@@ -29,7 +29,7 @@ from assets.ingestion.readers.protocol import (
     header_names,
     text_frame,
 )
-from codebook.site import DelimitedFormat
+from codebook.formats import DelimitedFormat, ReadingLimits
 
 FAST_FROM_CHARACTERS = 200_000
 """Below this size the careful way is as fast."""
@@ -62,7 +62,9 @@ class Split:
     unreadable: tuple[UnreadableRow, ...]
 
 
-def read(path: Path, relative: str, format: DelimitedFormat) -> SourceFrame:
+def read(
+    path: Path, relative: str, format: DelimitedFormat, sheet: str | None = None, limits: ReadingLimits | None = None
+) -> SourceFrame:
     """Read a delimited file (`assets.ingestion.readers.protocol.read_file` says what comes out).
 
     Raises:

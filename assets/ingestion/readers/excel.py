@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from assets.ingestion.readers.protocol import SOURCE_ROW, ReadError, SourceFrame, clean, header_names
-from codebook.site import ExcelFormat
+from codebook.formats import ExcelFormat, ReadingLimits
 
 if TYPE_CHECKING:
     from fastexcel import CellErrors, ExcelReader
@@ -30,7 +30,9 @@ _ERRORS = {
 }
 
 
-def read(path: Path, relative: str, format: ExcelFormat, sheet: str | None = None) -> SourceFrame:
+def read(
+    path: Path, relative: str, format: ExcelFormat, sheet: str | None = None, limits: ReadingLimits | None = None
+) -> SourceFrame:
     """Read one sheet (`assets.ingestion.readers.protocol.read_file` says what comes out).
 
     Rows without any content are no records. A column with content but without a name is called `column_<position>`.

@@ -8,17 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
 import polars as pl
 
-from codebook.site import DelimitedFormat, ExcelFormat, Format, RedcapFormat, SpssFormat
+from codebook.formats import Format, ReadingLimits
 
 READER_VERSION = "1"
 """Part of a delivery's recipe: raise it when a reader hands over different text for the same file."""
 
 SOURCE_ROW = "source_row"
 """The column of a frame that says where a row stands in its file."""
+
+MEGABYTE = 1_000_000
+
+HISTORY_COLUMNS: dict[str, pl.DataType] = {
+    "source_row": pl.Int64(),
+    "column": pl.String(),
+    "value": pl.String(),
+    "changed_at": pl.String(),
+    "changed_by": pl.String(),
+    "reason": pl.String(),
+}
+"""One line per change that an export itself records: the row and column it is about, and the value that was set."""
 
 
 class ReadError(Exception):
@@ -54,43 +68,52 @@ class SourceFrame:
     """Columns that the file's own dictionary marks as identifying (REDCap)."""
     form_of: Mapping[str, str] = field(default_factory=dict)
     """Column → form, where the file's own dictionary says so (REDCap)."""
+    other_sheets: tuple[str, ...] = ()
+    """Sheets, tables or forms of the same file that hold rows and were not asked for."""
+    history: pl.DataFrame | None = None
+    """Audit records of the export (`HISTORY_COLUMNS`), where it brings any."""
     notes: tuple[str, ...] = ()
     """What the delivery report should say about this file, one sentence each; no cell's content."""
 
 
-def read_file(path: Path, relative: str, format: Format, sheet: str | None = None) -> SourceFrame:
-    """Read one file of a delivery.
+class Reader(Protocol):
+    """What each reader's module offers as `read`."""
+
+    def __call__(
+        self, path: Path, relative: str, format: Format, sheet: str | None, limits: ReadingLimits
+    ) -> SourceFrame:
+        """Read one file or one sheet of it."""
+        ...
+
+
+def read_file(
+    path: Path, relative: str, format: Format, sheet: str | None = None, limits: ReadingLimits | None = None
+) -> SourceFrame:
+    """Read one file of a delivery with the module that is named like the format's reader.
 
     Args:
         path: the file.
         relative: the same file as seen from the delivery's folder, with forward slashes.
         format: the site's declared format.
-        sheet: name of the sheet (Excel only; None: the workbook's only sheet).
+        sheet: sheet, table or form inside the file (None: the file's only one).
+        limits: sizes above which a file is refused (None: the defaults).
 
     Raises:
         ReadError: the file as a whole cannot be used.
     """
+    limits = limits or ReadingLimits()
     if not path.is_file():
         raise ReadError(f"{relative}: the file does not exist; deliver it or correct the site's declaration")
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise ReadError(f"{relative}: the file is empty; have it exported again")
-    match format:
-        case DelimitedFormat():
-            from assets.ingestion.readers import delimited
-
-            return delimited.read(path, relative, format)
-        case ExcelFormat():
-            from assets.ingestion.readers import excel
-
-            return excel.read(path, relative, format, sheet)
-        case SpssFormat():
-            from assets.ingestion.readers import spss
-
-            return spss.read(path, relative, format)
-        case RedcapFormat():
-            from assets.ingestion.readers import redcap
-
-            return redcap.read(path, relative, format)
+    if size > limits.max_file_megabytes * MEGABYTE:
+        raise ReadError(
+            f"{relative}: has {size // MEGABYTE} MB, {limits.max_file_megabytes} are read; have it exported in parts, "
+            "or raise limits.max_file_megabytes in network.yaml"
+        )
+    module = import_module(f"assets.ingestion.readers.{format.reader}")
+    return cast("Reader", module.read)(path, relative, format, sheet, limits)
 
 
 def header_names(cells: Sequence[str], relative: str) -> list[str]:

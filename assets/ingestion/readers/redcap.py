@@ -16,7 +16,7 @@ import polars as pl
 
 from assets.ingestion.readers.delimited import Dialect, decode, split_text
 from assets.ingestion.readers.protocol import SOURCE_ROW, ReadError, SourceFrame
-from codebook.site import RedcapFormat
+from codebook.formats import ReadingLimits, RedcapFormat
 
 SYSTEM_COLUMNS = frozenset(
     {
@@ -60,7 +60,9 @@ class DictionaryField:
     note: str = ""
 
 
-def read(path: Path, relative: str, format: RedcapFormat) -> SourceFrame:
+def read(
+    path: Path, relative: str, format: RedcapFormat, sheet: str | None = None, limits: ReadingLimits | None = None
+) -> SourceFrame:
     """Read an export and its dictionary (`assets.ingestion.readers.protocol.read_file` says what comes out).
 
     `identifiers` and `form_of` name columns of this export. Columns that the dictionary does not know are in `notes`.

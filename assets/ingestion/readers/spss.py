@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assets.ingestion.readers.protocol import ReadError, SourceFrame, header_names, text_frame
-from codebook.site import SpssFormat
+from codebook.formats import ReadingLimits, SpssFormat
 
 Cell = float | int | str | dt.date | dt.time | None
 
 
-def read(path: Path, relative: str, format: SpssFormat) -> SourceFrame:
+def read(
+    path: Path, relative: str, format: SpssFormat, sheet: str | None = None, limits: ReadingLimits | None = None
+) -> SourceFrame:
     """Read a `.sav` file (`assets.ingestion.readers.protocol.read_file` says what comes out).
 
     `source_row` is the record's number. `user_missing` holds those values of the data that lie in a range which the

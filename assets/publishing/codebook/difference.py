@@ -16,8 +16,8 @@ from assets.ingestion.readers.redcap import DictionaryField, read_dictionary
 from assets.publishing.codebook.forms import Form, FormItem, declared_form
 from assets.publishing.codebook.redcap import as_form, numbered
 from codebook.facts import items_text, number_text, range_text
+from codebook.formats import RedcapFormat
 from codebook.instrument import Instrument, Version
-from codebook.site import RedcapFormat
 
 DifferenceKind = Literal["missing item", "other range", "other name", "extra field"]
 CHANGES_ANSWERS: frozenset[DifferenceKind] = frozenset({"missing item", "other range"})
