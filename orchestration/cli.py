@@ -16,6 +16,7 @@ import typer
 
 from orchestration.codebook_cli import codebook_app
 from orchestration.exits import FAILED, WRONG, stop
+from orchestration.site_cli import site_app
 
 EPILOG = "Exit codes: 0 done; 1 failed; 2 usage or declaration wrong; 3 done, but a gate held something back."
 
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(codebook_app, name="codebook")
+app.add_typer(site_app, name="site")
 
 NetworkOption = Annotated[
     Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
