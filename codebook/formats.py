@@ -74,8 +74,9 @@ class RedcapFormat(Declared):
 class OdmFormat(Declared):
     """CDISC ODM 1.3, as XML or as the only ODM file of a zip (OpenClinica, secuTrial, REDCap project XML with data).
 
-    `sheet` of a source names a form or an item group by OID or by name; a row is one item group of one subject, event
-    and repeat, its columns the item's names (or OIDs).
+    `sheet` of a source names a form or an item group by OID or by name. A form gives a row per filled form, with all
+    its item groups that do not repeat, and a row per occurrence of each group that does; an item group gives a row per
+    occurrence. Columns are the items' names (or OIDs).
     """
 
     reader: Literal["odm"]
@@ -127,12 +128,16 @@ Format = Annotated[
 
 
 class ReadingLimits(Declared):
-    """Sizes above which a file is refused instead of filling the machine's memory (`network.yaml`)."""
+    """Sizes above which a file is refused instead of filling the machine's memory (`network.yaml`).
+
+    With these defaults no compressed or binary file, however it was made, takes more than 1 GB while it is read.
+    """
 
     max_file_megabytes: int = Field(default=2000, ge=1)
-    max_unpacked_megabytes: int = Field(default=2000, ge=1)
-    """Of one archive, all members together."""
-    max_sheet_cells: int = Field(default=50_000_000, ge=1)
+    max_unpacked_megabytes: int = Field(default=500, ge=1)
+    """Of one archive or compressed table, all its parts together."""
+    max_sheet_cells: int = Field(default=10_000_000, ge=1)
+    """Of one sheet or table of Excel, SPSS, Stata, FHIR or Dataset-JSON; about 100 bytes each."""
 
 
 class RedcapApi(Declared):

@@ -6,6 +6,7 @@ readers share. What does not: any file format (a module each), and any meaning o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -16,13 +17,19 @@ import polars as pl
 
 from codebook.formats import Format, ReadingLimits
 
-READER_VERSION = "1"
+READER_VERSION = "2"
 """Part of a delivery's recipe: raise it when a reader hands over different text for the same file."""
 
 SOURCE_ROW = "source_row"
 """The column of a frame that says where a row stands in its file."""
 
 MEGABYTE = 1_000_000
+
+MAXIMUM_COLUMNS = 16_384
+"""As many as Excel's sheets have; what has more is no table of answers."""
+
+MAXIMUM_UNREADABLE = 100_000
+"""Records of one file; with more it is not a file with faults but another kind of file than declared."""
 
 HISTORY_COLUMNS: dict[str, pl.DataType] = {
     "source_row": pl.Int64(),
@@ -116,21 +123,34 @@ def read_file(
     return cast("Reader", module.read)(path, relative, format, sheet, limits)
 
 
+def too_many_unreadable(relative: str) -> ReadError:
+    """The sentence for a file with more unreadable records than are told one by one."""
+    return ReadError(
+        f"{relative}: more than {MAXIMUM_UNREADABLE} records cannot be read; correct the site's declaration, "
+        "or have it exported again"
+    )
+
+
 def header_names(cells: Sequence[str], relative: str) -> list[str]:
     """Column names of a header row, blanks stripped; trailing cells without a name are left out.
 
     A cell without a name further left (as R writes row names) is called `column_<position>`.
 
     Raises:
-        ReadError: no names at all, a name given twice, or a name that readers need for themselves.
+        ReadError: no names at all, too many, a name given twice, or a name that readers need for themselves.
     """
     names = [cell.strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
+    if len(names) > MAXIMUM_COLUMNS:
+        raise ReadError(
+            f"{relative}: has {len(names)} columns, {MAXIMUM_COLUMNS} are read; correct the site's declaration, "
+            "or have it exported in parts"
+        )
     if not names:
         raise ReadError(f"{relative}: the header row is blank; check title_rows in the site's declaration")
     names = [name or f"column_{position}" for position, name in enumerate(names, start=1)]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
         raise ReadError(f"{relative}: the header names {', '.join(twice)} more than once; rename the columns")
     if SOURCE_ROW in names:
@@ -144,9 +164,9 @@ def text_frame(columns: Mapping[str, Iterable[str | None]], source_rows: Sequenc
     return clean(pl.DataFrame([*series, pl.Series(SOURCE_ROW, source_rows, dtype=pl.Int64)]))
 
 
-def clean(frame: pl.DataFrame) -> pl.DataFrame:
-    """Strip surrounding blanks from every text column; what is blank then is null."""
-    stripped = frame.with_columns(pl.col(pl.String).str.strip_chars())
+def clean(frame: pl.DataFrame, is_padded: bool = True) -> pl.DataFrame:
+    """Strip surrounding blanks from every text column (unless none is `is_padded`); what is blank then is null."""
+    stripped = frame.with_columns(pl.col(pl.String).str.strip_chars()) if is_padded else frame
     shortest = stripped.select(pl.col(pl.String).str.len_bytes().min())
     blank = [column.name for column in shortest if column.item() == 0]
     return stripped.with_columns(pl.when(pl.col(blank) != "").then(pl.col(blank))) if blank else stripped

@@ -1,8 +1,8 @@
 """REDCap exports: raw CSV together with the data dictionary that came in the same delivery.
 
-What belongs here: what the dictionary says about the columns: form, checkbox, identifying or not; and that an unticked
-checkbox is exported as 0 on forms that nobody touched, where it means nothing (`<form>_complete` is blank there).
-What does not: which events and forms are wanted (the mapping).
+What belongs here: what the dictionary says about the columns: form, checkbox, identifying or not, decimal comma; and
+that an unticked checkbox is exported as 0 on forms that nobody touched, where it means nothing.
+What does not: which events, forms and repeats are wanted (the mapping).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.ingestion.readers.delimited import Dialect, decode, split_text
+from assets.ingestion.readers.delimited import decode, split_text
 from assets.ingestion.readers.protocol import SOURCE_ROW, ReadError, SourceFrame
+from assets.ingestion.readers.records import Dialect
 from codebook.formats import ReadingLimits, RedcapFormat
 
 SYSTEM_COLUMNS = frozenset(
@@ -65,6 +66,8 @@ def read(
 ) -> SourceFrame:
     """Read an export and its dictionary (`assets.ingestion.readers.protocol.read_file` says what comes out).
 
+    Fields that the dictionary validates as numbers with a decimal comma stand with a point where the site declares
+    points: one project may have both, and each row keeps one decimal sign.
     `identifiers` and `form_of` name columns of this export. Columns that the dictionary does not know are in `notes`.
 
     Raises:
@@ -79,10 +82,13 @@ def read(
     unknown = [column for column in columns if column not in form_of and column not in SYSTEM_COLUMNS]
     if unknown:
         notes = (*notes, f"has columns that its dictionary does not know: {', '.join(unknown)}")
+    frame = _untouched_as_blank(split.frame, form_of, fields)
+    if format.decimal == ".":
+        frame = _commas_as_points(frame, fields)
     return SourceFrame(
         relative,
         None,
-        _untouched_as_blank(split.frame, form_of),
+        frame,
         split.unreadable,
         identifiers=frozenset(marked | (IDENTIFYING_SYSTEM_COLUMNS & set(columns))),
         form_of=form_of,
@@ -90,13 +96,43 @@ def read(
     )
 
 
-def _untouched_as_blank(frame: pl.DataFrame, form_of: Mapping[str, str]) -> pl.DataFrame:
-    """Blank the checkboxes of forms that were never opened: their 0 is no answer."""
-    return frame.with_columns(
-        pl.when(pl.col(f"{form}_complete").is_not_null()).then(pl.col(column)).alias(column)
-        for column, form in form_of.items()
-        if _CHECKBOX.match(column) and f"{form}_complete" in frame.columns
-    )
+def _untouched_as_blank(
+    frame: pl.DataFrame, form_of: Mapping[str, str], fields: Mapping[str, DictionaryField]
+) -> pl.DataFrame:
+    """Blank the checkboxes of forms that were never opened: their 0 is no answer.
+
+    Such a form has the status blank or, as REDCap exports it unless told otherwise, 0 like one that was begun; then it
+    is untouched if nothing in it is filled in or ticked. The record's own name stands on every form's rows, and a
+    calculated field may come out of itself: they do not count.
+    """
+    record = next(iter(fields), "")
+    boxes: dict[str, list[str]] = {}
+    others: dict[str, list[str]] = {}
+    for column, form in form_of.items():
+        field = _field(column, fields)
+        if field is not None and field.kind == "checkbox":
+            boxes.setdefault(form, []).append(column)
+        elif field is not None and field.kind != "calc" and column != record:
+            others.setdefault(form, []).append(column)
+    for form, columns in boxes.items():
+        status = f"{form}_complete"
+        is_filled = frame.select(
+            pl.any_horizontal(
+                pl.lit(False),
+                pl.col(others.get(form, [])).is_not_null(),
+                (pl.col([*columns, status] if status in frame.columns else columns) != "0").fill_null(False),
+            ).alias("is_filled")
+        )["is_filled"]
+        frame = frame.with_columns(pl.when(is_filled).then(pl.col(columns)).otherwise(None))
+    return frame
+
+
+def _commas_as_points(frame: pl.DataFrame, fields: Mapping[str, DictionaryField]) -> pl.DataFrame:
+    """Numbers of fields with a decimal comma, written with a point; what is no such number stays."""
+    commas = [
+        name for name, field in fields.items() if name in frame.columns and field.validation.endswith("comma_decimal")
+    ]
+    return frame.with_columns(pl.col(commas).str.replace(r"^([+-]?\d*),(\d+)$", "$1.$2"))
 
 
 def find_dictionary(path: Path, relative: str, pattern: str) -> Path:
@@ -106,19 +142,26 @@ def find_dictionary(path: Path, relative: str, pattern: str) -> Path:
         ReadError: none, or several.
     """
     delivery = path.parents[len(Path(relative).parts) - 1]
-    found = sorted(file for file in delivery.glob(pattern) if file.is_file() and file != path)
-    if len(found) != 1:
+    try:
+        found = sorted(file for file in delivery.glob(pattern) if file.is_file() and file != path)
+    except (ValueError, NotImplementedError):
+        found = []
+    if len(found) != 1 or ".." in Path(pattern).parts:
         what = "no data dictionary" if not found else f"{len(found)} data dictionaries"
         raise ReadError(f"{relative}: {what} like '{pattern}' in the delivery; there must be one beside the export")
     return found[0]
 
 
 def read_dictionary(path: Path, format: RedcapFormat) -> dict[str, DictionaryField]:
-    """Fields of a data dictionary by name, under either header style (`Form Name`, `form_name`).
+    """Fields of a data dictionary by name: a CSV under either header style (`Form Name`, `form_name`), or project XML.
 
     Raises:
         ReadError: not a dictionary.
     """
+    if path.suffix.lower() == ".xml":
+        from assets.ingestion.readers.redcap_xml import redcap_fields_from_xml
+
+        return redcap_fields_from_xml(path, path.name)
     text, _ = decode(path.read_bytes(), format.encoding, path.name)
     delimiter = "," if "," in text.partition("\n")[0] else format.delimiter
     split = split_text(text, Dialect(delimiter), path.name)

@@ -5,14 +5,14 @@ What belongs here: what is special about `.sav`. What does not: what a code mean
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from assets.ingestion.readers.protocol import ReadError, SourceFrame, header_names, text_frame
+from assets.ingestion.readers.cells import Cell, cell_text
+from assets.ingestion.readers.isolated import read_isolated
+from assets.ingestion.readers.protocol import SourceFrame, text_frame
+from assets.ingestion.readers.readstat import damage, height, load
 from codebook.formats import ReadingLimits, SpssFormat
-
-Cell = float | int | str | dt.date | dt.time | None
 
 
 def read(
@@ -24,21 +24,19 @@ def read(
     file declares missing, with their label where it has one; the values stay in the frame.
 
     Raises:
-        ReadError: not an SPSS file, or its text is not in the declared encoding.
+        ReadError: not an SPSS file, its text is not in the declared encoding, or it is larger than the limits.
     """
-    import pyreadstat
+    limits = limits or ReadingLimits()
+    damaged = damage(relative, "sav", format.encoding)
+    return read_isolated(path, relative, format, sheet, limits, damaged)
 
-    try:
-        columns, meta = pyreadstat.read_sav(
-            str(path), user_missing=True, encoding=format.encoding, output_format="dict"
-        )
-    except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, UnicodeDecodeError):
-        said = f"in encoding {format.encoding}" if format.encoding else "in the encoding that it names"
-        raise ReadError(f"{relative}: is no SPSS file, is damaged, or is not {said}; have it exported again") from None
-    header_names(list(columns), relative)
-    texts = {name: [_text(value) for value in values] for name, values in columns.items()}
+
+def read_here(path: Path, relative: str, format: SpssFormat, sheet: str | None, limits: ReadingLimits) -> SourceFrame:
+    """What `read` says, in this process, whatever the file does to it."""
+    columns, meta = load(path, relative, "sav", format.encoding, limits)
+    texts = {name: [cell_text(value) for value in values] for name, values in columns.items()}
     labels = {
-        name: {code: str(label) for value, label in known.items() if (code := _text(value)) is not None}
+        name: {code: str(label) for value, label in known.items() if (code := cell_text(value)) is not None}
         for name, known in meta.variable_value_labels.items()
     }
     user_missing = {
@@ -46,7 +44,7 @@ def read(
         for name, ranges in meta.missing_ranges.items()
         if (codes := _declared_missing(columns[name], ranges, labels.get(name, {})))
     }
-    frame = text_frame(texts, range(1, meta.number_rows + 1))
+    frame = text_frame(texts, range(1, height(columns) + 1))
     return SourceFrame(relative, None, frame, user_missing=user_missing, labels=labels)
 
 
@@ -57,8 +55,8 @@ def _declared_missing(
     found = sorted(
         {
             code
-            for value in values
-            if isinstance(value, float | int | str) and (code := _text(value)) is not None
+            for value in set(values)
+            if isinstance(value, float | int | str) and (code := cell_text(value)) is not None
             if any(_within(value, item["lo"], item["hi"]) for item in ranges)
         }
     )
@@ -69,20 +67,3 @@ def _within(value: float | str, low: float | str, high: float | str) -> bool:
     if isinstance(value, str) or isinstance(low, str) or isinstance(high, str):
         return str(low).strip() <= str(value).strip() <= str(high).strip()
     return low <= value <= high
-
-
-def _text(value: Cell) -> str | None:
-    """A cell as text: `3` for 3.0, ISO for dates (the time of day only where there is one), None for nothing."""
-    match value:
-        case None:
-            return None
-        case float():
-            return str(int(value)) if value.is_integer() else repr(value)
-        case dt.datetime():
-            return value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ", "seconds")
-        case dt.date():
-            return value.isoformat()
-        case dt.time():
-            return value.isoformat("seconds")
-        case _:
-            return str(value).strip() or None
