@@ -1,0 +1,1 @@
+"""Fetching: how a delivery that nobody sends comes into landing/, where the readers find it like any other."""
