@@ -1,43 +1,102 @@
 """Findings: what was seen, where, and what became of the value; one vocabulary for every room.
 
-What belongs here: the columns of a finding, its classes and severities, and the codes of row rules.
-What does not: the rules that raise them (`checks.rules`, `assets.ingestion`).
+What belongs here: the columns of a finding, and making one. What does not: what the rules say (`checks.catalogue`) and
+what raises them (`checks.rules`, `checks.plausibility`, `assets.ingestion`).
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 import polars as pl
 
+from checks.catalogue import catalogued
 from checks.keys import Pseudonymiser
+from checks.rule_codes import (
+    CONSENT_CONFLICT,
+    DATE_IMPLAUSIBLE,
+    DATE_UNREADABLE,
+    FILE_NAME_IDENTIFIER,
+    FORM_INCOMPLETE,
+    FORM_TIME_MISSING,
+    FORM_VERSION_UNKNOWN,
+    FORM_VOID,
+    NUMBER_UNREADABLE,
+    OCCASION_UNKNOWN,
+    ROW_DUPLICATE,
+    ROW_EPISODE_UNKNOWN,
+    ROW_IDENTITY_INVALID,
+    ROW_IDENTITY_MISSING,
+    ROW_KEY_CONFLICT,
+    ROW_RATER_UNKNOWN,
+    ROW_SITE_UNKNOWN,
+    ROW_TIME_MISSING,
+    ROW_UNREADABLE,
+    ROW_VERSION_UNKNOWN,
+    TEXT_IDENTIFIER,
+    TEXT_NAME_LIKE,
+    VISIT_UNSCHEDULED,
+    Class,
+    Severity,
+)
 
-Class = Literal["conformance", "completeness", "plausibility", "privacy", "history"]
-Severity = Literal["reject_row", "void_value", "flag"]
+__all__ = [
+    "CONSENT_CONFLICT",
+    "DATE_IMPLAUSIBLE",
+    "DATE_UNREADABLE",
+    "FILE_NAME_IDENTIFIER",
+    "FINDING_COLUMNS",
+    "FORM_INCOMPLETE",
+    "FORM_TIME_MISSING",
+    "FORM_VERSION_UNKNOWN",
+    "FORM_VOID",
+    "NUMBER_UNREADABLE",
+    "OCCASION_UNKNOWN",
+    "ROW_DUPLICATE",
+    "ROW_EPISODE_UNKNOWN",
+    "ROW_IDENTITY_INVALID",
+    "ROW_IDENTITY_MISSING",
+    "ROW_KEY_CONFLICT",
+    "ROW_RATER_UNKNOWN",
+    "ROW_RULES",
+    "ROW_SITE_UNKNOWN",
+    "ROW_TIME_MISSING",
+    "ROW_UNREADABLE",
+    "ROW_VERSION_UNKNOWN",
+    "TEXT_IDENTIFIER",
+    "TEXT_NAME_LIKE",
+    "VISIT_UNSCHEDULED",
+    "Class",
+    "Severity",
+    "empty_findings",
+    "finding_frame",
+    "found",
+    "with_ids",
+]
 
-ROW_UNREADABLE = "row-unreadable"
-ROW_IDENTITY_MISSING = "row-identity-missing"
-ROW_TIME_MISSING = "row-time-missing"
-ROW_VERSION_UNKNOWN = "row-version-unknown"
-ROW_KEY_CONFLICT = "row-key-conflict"
-ROW_DUPLICATE = "row-duplicate"
-ROW_EPISODE_UNKNOWN = "row-episode-unknown"
-DATE_UNREADABLE = "date-unreadable"
-DATE_IMPLAUSIBLE = "date-implausible"
-NUMBER_UNREADABLE = "number-unreadable"
-OCCASION_UNKNOWN = "occasion-unknown"
-VISIT_UNSCHEDULED = "visit-unscheduled"
-TEXT_IDENTIFIER = "text-identifier"
+UNREADABLE_ROW = "the row cannot be split into the columns of its header"
+"""Where a reader gives no reason of its own."""
+
+
+def _sentence(code: str) -> tuple[Class, str]:
+    rule = catalogued(code)
+    return rule.kind, UNREADABLE_ROW if code == ROW_UNREADABLE else rule.message
+
 
 ROW_RULES: dict[str, tuple[Class, str]] = {
-    ROW_UNREADABLE: ("conformance", "the row cannot be split into the columns of its header"),
-    ROW_IDENTITY_MISSING: ("completeness", "the row does not say which patient it is about"),
-    ROW_TIME_MISSING: ("completeness", "the row has neither a usable date nor an occasion"),
-    ROW_VERSION_UNKNOWN: ("conformance", "without a date it cannot be told which version of the form this is"),
-    ROW_KEY_CONFLICT: ("plausibility", "two rows with one key and different contents: all are held back"),
-    ROW_DUPLICATE: ("plausibility", "the same row stands in the delivery twice: one is kept"),
-    ROW_EPISODE_UNKNOWN: ("conformance", "the patient has no course of treatment in what this unit delivered"),
+    code: _sentence(code)
+    for code in (
+        ROW_UNREADABLE,
+        ROW_IDENTITY_MISSING,
+        ROW_IDENTITY_INVALID,
+        ROW_SITE_UNKNOWN,
+        ROW_TIME_MISSING,
+        ROW_VERSION_UNKNOWN,
+        ROW_RATER_UNKNOWN,
+        ROW_KEY_CONFLICT,
+        ROW_DUPLICATE,
+        ROW_EPISODE_UNKNOWN,
+    )
 }
+"""Class and sentence of each rule that holds a row back."""
 
 FINDING_COLUMNS: dict[str, type[pl.DataType]] = {
     "patient_id": pl.String,
@@ -87,6 +146,22 @@ def finding_frame(
             else (pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype=dtype).alias(name))
             for name, dtype in FINDING_COLUMNS.items()
         ]
+    )
+
+
+def found(
+    rows: pl.DataFrame, code: str, *, item: str | None = None, instrument: str | None = None, **gaps: object
+) -> pl.DataFrame:
+    """`finding_frame` with class, severity and sentence from the catalogue; `gaps` fill the braces of the sentence."""
+    rule = catalogued(code)
+    return finding_frame(
+        rows,
+        rule=code,
+        kind=rule.kind,
+        severity=rule.severity,
+        message=rule.message.format(**gaps),
+        item=item,
+        instrument=instrument,
     )
 
 

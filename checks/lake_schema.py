@@ -57,6 +57,14 @@ ENTITY_TABLES: dict[str, Columns] = {
         "status": pl.String(),
         "status_date": pl.Date(),
     },
+    "audit": {
+        "patient_id": pl.String(),
+        "column": pl.String(),
+        "value": pl.String(),
+        "changed_at": pl.Datetime("us"),
+        "user_id": pl.String(),
+        "reason": pl.String(),
+    },
     "missing_answer": {
         "assessment_id": pl.String(),
         "instrument": pl.String(),

@@ -1,6 +1,6 @@
 """The rule table: what an answer must be, compiled from the codebook into polars expressions.
 
-What belongs here: item rules (unknown code, out of range), dates, identifiers in free text.
+What belongs here: item rules (unknown code, out of range).
 What does not: rules about whole rows (`assets.ingestion.mapping`) or whole deliveries (`checks.gate`).
 """
 
@@ -13,15 +13,6 @@ import polars as pl
 
 from checks.findings import finding_frame
 from codebook.instrument import Instrument, item_column
-
-SHORTEST_IDENTIFIER = 4
-"""Identifiers shorter than this are not searched for inside text: they would match ordinary words."""
-
-IDENTIFIER_PATTERNS: dict[str, str] = {
-    "e-mail address": r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}",
-    "national number": r"(^|\D)\d{6}[ -]?\d{5}(\D|$)",
-    "telephone number": r"(^|[^\d,.])(\+|00)\d{2}[ \d-]{7,}\d|(^|[^\d.,-])\d{2,3}[ -]\d{2,3}[ -]\d{2,4}([^\d]|$)",
-}
 
 
 @dataclass(frozen=True)
@@ -44,6 +35,11 @@ class ItemRule:
     def range_code(self) -> str:
         """Stable code of the range rule, `wai_sr-range-07`."""
         return f"{self.instrument}-range-{self.item:02d}"
+
+    @property
+    def numeric_missing(self) -> tuple[float, ...]:
+        """The missing codes that are numbers, however they are written."""
+        return tuple(float(code) for code in self.missing if _is_number(code))
 
     @property
     def is_not(self) -> str:
@@ -84,7 +80,10 @@ class CheckedAnswers:
 
 
 def check_answers(frame: pl.DataFrame, rules: list[ItemRule], decimal: str, answer: pl.DataType) -> CheckedAnswers:
-    """Split answers into valid, explicitly missing and voided; reasons only for flagged rows.
+    """Split answers into valid, explicitly missing and voided; states and reasons only for answers that stand out.
+
+    Most answers are whole numbers inside the range, and reading a column as such numbers is cheap; what is not one, or
+    could be a missing code, is judged text by text.
 
     Args:
         frame: text columns `item_NN`, with assessment_id, patient_id, episode_id, source_file, source_row, entity.
@@ -92,63 +91,84 @@ def check_answers(frame: pl.DataFrame, rules: list[ItemRule], decimal: str, answ
         decimal: decimal sign of the export.
         answer: type that the answers get.
     """
-    text = {rule.column: pl.col(rule.column) for rule in rules}
-    number = {
-        rule.column: (
-            text[rule.column].str.replace(decimal, ".", literal=True) if decimal != "." else text[rule.column]
-        ).cast(pl.Float64, strict=False)
-        for rule in rules
-    }
-    states = frame.select([_state(rule, text[rule.column], number[rule.column]) for rule in rules])
-    findings, missing_answers = [], []
-    flagged = states.select(pl.all().max()).row(0) if states.height else ()
-    for rule, worst in zip(rules, flagged, strict=False):
-        if not worst:
+    quick = pl.Int16 if answer == pl.Int16 else pl.Int32
+    numbers = frame.select(pl.col([rule.column for rule in rules]).cast(quick, strict=False))
+    unclear = _unclear(frame, numbers, rules)
+    places = frame.select(pl.exclude([rule.column for rule in rules]))
+    no_rows = frame.clear()
+    findings = [finding_frame(no_rows, rule="", kind="conformance", severity="flag", message="")]
+    missing_answers = [_missing_answers(no_rows, rules[0])]
+    columns: list[pl.Series] = []
+    for rule in rules:
+        column = numbers[rule.column].cast(answer)
+        if rule.column in unclear:
+            is_unclear = unclear[rule.column]
+            texts = frame[rule.column].filter(is_unclear)
+            judged = _judge(texts, rule, decimal)
+            rows = places.filter(is_unclear).with_columns(texts)
+            findings += _findings(rows, judged["state"], rule)
+            missing_answers.append(_missing_answers(rows.filter(judged["state"] == MISSING), rule))
+            column = column.scatter(is_unclear.arg_true(), judged["value"].cast(answer))
+        columns.append(column)
+    return CheckedAnswers(frame.with_columns(columns), pl.concat(findings), pl.concat(missing_answers))
+
+
+def _unclear(frame: pl.DataFrame, numbers: pl.DataFrame, rules: list[ItemRule]) -> dict[str, pl.Series]:
+    """Per column that has any: which answers need a closer look than 'a whole number inside the range'."""
+    if not frame.height:
+        return {}
+    columns = [rule.column for rule in rules]
+    lowest, highest = numbers.min().row(0), numbers.max().row(0)
+    n_texts = frame.select(pl.col(columns).count()).row(0)
+    n_numbers = numbers.select(pl.all().count()).row(0)
+    unclear = {}
+    for n, rule in enumerate(rules):
+        is_ambiguous = rule.step != 1 or any(rule.minimum <= code <= rule.maximum for code in rule.numeric_missing)
+        is_inside = lowest[n] is None or (lowest[n] >= rule.minimum and highest[n] <= rule.maximum)
+        if is_inside and n_texts[n] == n_numbers[n] and not is_ambiguous:
             continue
-        state = states[rule.column]
-        missing_answers.append(_missing_answers(frame.filter(state == MISSING), rule))
-        bounds = f"{rule.minimum}–{rule.maximum}"
+        number, text = numbers[rule.column], frame[rule.column]
+        if is_ambiguous:
+            unclear[rule.column] = text.is_not_null()
+        else:
+            is_inside_each = number.is_between(rule.minimum, rule.maximum).fill_null(False)
+            unclear[rule.column] = text.is_not_null() & ~is_inside_each
+    return unclear
+
+
+def _judge(texts: pl.Series, rule: ItemRule, decimal: str) -> pl.DataFrame:
+    """`state` of each text, and its `value` where it is a valid answer."""
+    text = pl.col(rule.column)
+    plain = text.str.replace(decimal, ".", literal=True) if decimal != "." else text
+    number = plain.cast(pl.Float64, strict=False)
+    judged = texts.to_frame().select(_state(rule, text, number).alias("state"), number.alias("number"))
+    return judged.select("state", pl.when(pl.col("state") == VALID).then(pl.col("number")).alias("value"))
+
+
+def _findings(rows: pl.DataFrame, state: pl.Series, rule: ItemRule) -> list[pl.DataFrame]:
+    bounds = f"{rule.minimum}–{rule.maximum}"
+    return [
+        finding_frame(
+            rows.filter(state == value),
+            rule=code,
+            kind="conformance",
+            severity="void_value",
+            message=message,
+            item=rule.column,
+            instrument=rule.instrument,
+        )
         for value, code, message in (
             (UNKNOWN, rule.unknown_code, f"item {rule.item}: the answer is {rule.is_not}"),
             (OUTSIDE, rule.range_code, f"item {rule.item}: the answer lies outside {bounds}"),
-        ):
-            rows = frame.filter(state == value)
-            if rows.height:
-                findings.append(
-                    finding_frame(
-                        rows,
-                        rule=code,
-                        kind="conformance",
-                        severity="void_value",
-                        message=message,
-                        item=rule.column,
-                        instrument=rule.instrument,
-                    )
-                )
-    checked = frame.with_columns(
-        [
-            pl.when(states[rule.column] == VALID)
-            .then(number[rule.column])
-            .otherwise(None)
-            .cast(answer)
-            .alias(rule.column)
-            for rule in rules
-        ]
-    )
-    return CheckedAnswers(
-        checked,
-        pl.concat(findings)
-        if findings
-        else finding_frame(frame.clear(), rule="", kind="conformance", severity="flag", message=""),
-        pl.concat(missing_answers) if missing_answers else _missing_answers(frame.clear(), rules[0]),
-    )
+        )
+    ]
 
 
 VALID, MISSING, UNKNOWN, OUTSIDE = 0, 1, 2, 3
 
 
 def _state(rule: ItemRule, text: pl.Expr, number: pl.Expr) -> pl.Expr:
-    numeric_missing = [float(code) for code in rule.missing if _is_number(code)]
+    numeric_missing = list(rule.numeric_missing)
     is_missing = text.is_in(list(rule.missing))
     if numeric_missing:
         is_missing = is_missing | number.is_in(numeric_missing)
@@ -184,14 +204,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def holds_identifier(text: pl.Expr, identifiers: list[str], patterns: Mapping[str, str]) -> pl.Expr:
-    """True where free text holds an address, a number or one of the delivery's own identifiers."""
-    found = pl.lit(False)
-    for pattern in {**IDENTIFIER_PATTERNS, **patterns}.values():
-        found = found | text.str.contains(pattern)
-    known = sorted({value for value in identifiers if len(value) >= SHORTEST_IDENTIFIER})
-    if known:
-        found = found | text.str.contains_any(known, ascii_case_insensitive=True)
-    return found.fill_null(False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +51,21 @@ class DeclarationError(Exception):
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
+_BOOLEAN = "tag:yaml.org,2002:bool"
 # libyaml's parser reads the same YAML about five times faster; PyYAML is built without it on some machines.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _MarkedLoader(_Loader):  # type: ignore[misc, valid-type]
-    """Safe loader that refuses a key given twice: YAML would keep the last one silently."""
+    """Safe loader that refuses a key given twice: YAML would keep the last one silently.
+
+    Only true and false are booleans, as in YAML 1.2: `no`, `on` and `y` are good names of columns and codes.
+    """
+
+    yaml_implicit_resolvers = {
+        letter: [pair for pair in pairs if pair[0] != _BOOLEAN]
+        for letter, pairs in _Loader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
@@ -68,6 +78,18 @@ class _MarkedLoader(_Loader):  # type: ignore[misc, valid-type]
             seen.add(key)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         return mapping
+
+
+def _date_or_text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> object:
+    """A date; 2016-02-30 stays text, for the model to refuse with its line."""
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError:
+        return str(node.value)
+
+
+_MarkedLoader.add_constructor("tag:yaml.org,2002:timestamp", _date_or_text)
+_MarkedLoader.add_implicit_resolver(_BOOLEAN, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def load(path: Path, model: type[DeclaredT]) -> DeclaredT:
@@ -101,6 +123,14 @@ def load(path: Path, model: type[DeclaredT]) -> DeclaredT:
                 for item in error.errors(include_url=False)
             ]
         ) from None
+
+
+def line_of(path: Path, location: Location) -> int | None:
+    """Line of the deepest part of `location` that stands in a YAML file; None where there is no such file."""
+    try:
+        return _line_of(yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader), location)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
 
 
 def _key_of(location: Location) -> str:

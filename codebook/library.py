@@ -15,7 +15,8 @@ from codebook.declaration import DeclarationError, DeclaredT, Problem, load
 from codebook.instrument import Instrument
 from codebook.network import Network, NetworkFolder
 from codebook.schedule import Schedule
-from codebook.site import AssessmentMapping, Site
+from codebook.site import Site
+from codebook.site_checks import Known, check_site
 
 BUILT_IN = Path(__file__).parent / "instruments"
 
@@ -128,41 +129,15 @@ def _load_folder(
 
 def _cross_check(library: Library) -> list[Problem]:
     return [
-        *(problem for site in library.sites.values() for problem in _check_site(library, site)),
+        *(problem for site in library.sites.values() if site.part_of is None for problem in _check_site(library, site)),
         *(problem for schedule in library.schedules.values() for problem in _check_schedule(library, schedule)),
         *_check_network(library),
     ]
 
 
-def _check_site(library: Library, site: Site) -> Iterator[Problem]:
-    if site.part_of is not None:
-        return
+def _check_site(library: Library, site: Site) -> list[Problem]:
     path = library.folder.sites / f"{site.site}.yaml"
-    if site.schedule is not None and site.schedule not in library.schedules:
-        yield Problem(path, None, "schedule", f"'{site.schedule}' is not in schedules/")
-    for mapping in site.mappings:
-        for source in mapping.sources:
-            for form in source.assessments:
-                yield from _check_form(path, library.instruments, source.name, form)
-
-
-def _check_form(
-    path: Path, instruments: dict[str, Instrument], source: str, form: AssessmentMapping
-) -> Iterator[Problem]:
-    instrument = instruments.get(form.instrument)
-    if instrument is None:
-        known = ", ".join(sorted(instruments))
-        text = f"source '{source}': no instrument '{form.instrument}'; known: {known}"
-        yield Problem(path, None, "assessments", text)
-        return
-    try:
-        instrument.version(form.version)
-    except KeyError as error:
-        yield Problem(path, None, "assessments", f"source '{source}': {error.args[0]}")
-    unknown = set(form.supplied_scores) - set(instrument.scale_keys)
-    if unknown:
-        text = f"source '{source}': {form.instrument} has no scale {', '.join(sorted(unknown))}"
-        yield Problem(path, None, "supplied_scores", text)
+    return check_site(path, site, Known(library.instruments, library.schedules))
 
 
 def _check_schedule(library: Library, schedule: Schedule) -> Iterator[Problem]:

@@ -23,6 +23,8 @@ class Privacy(Declared):
     minimum_cell_count: int = Field(default=5, ge=1)
     identifier_patterns: dict[str, str] = {}
     """Further patterns (name → regular expression) that the leak scan looks for."""
+    common_words: tuple[str, ...] = ()
+    """Everyday words of this network that are also names: a text that holds one is flagged, not voided."""
 
 
 class GateThresholds(Declared):
@@ -30,6 +32,8 @@ class GateThresholds(Declared):
 
     max_quarantined_share: float = Field(default=0.10, ge=0, le=1)
     max_volume_drop_share: float = Field(default=0.50, ge=0, le=1)
+    max_leaking_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of the stored texts that name somebody. They are voided in any case; above it somebody should be asked."""
 
 
 class Plausible(Declared):
@@ -37,6 +41,8 @@ class Plausible(Declared):
 
     max_days_before_admission: int = Field(default=60, ge=0)
     """An assessment dated longer before admission is a typing error."""
+    max_days_after_discharge: int | None = Field(default=None, ge=0)
+    """An assessment dated longer after discharge is flagged; None: the schedule's last window decides."""
 
 
 class QualityThresholds(Declared):

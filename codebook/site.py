@@ -1,23 +1,52 @@
 """The model of a site: how one unit's export maps to the canonical tables.
 
 What belongs here: columns, codes, occasion labels, identity. One YAML per unit.
-What does not: file formats (`codebook.formats`), ranges and keys of instruments (`codebook.instrument`), windows
-(`codebook.schedule`).
+What does not: forms (`codebook.site_forms`), file formats (`codebook.formats`), ranges and keys of instruments
+(`codebook.instrument`), windows (`codebook.schedule`).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from codebook.declaration import Declared
 from codebook.formats import Fetch, Format
-from codebook.instrument import Rater
+from codebook.site_forms import (
+    AssessmentMapping,
+    Codes,
+    Condition,
+    FieldMapping,
+    FormStatus,
+    IsoDate,
+    RelativeTime,
+    Suffix,
+)
 
-Codes = dict[str, str]
-"""Exported text → canonical text."""
-
+__all__ = [
+    "AssessmentMapping",
+    "AttributeMapping",
+    "Codes",
+    "Condition",
+    "ConsentMapping",
+    "Contact",
+    "DeliveryMode",
+    "EpisodeMapping",
+    "FieldMapping",
+    "FormStatus",
+    "Identity",
+    "Mapping",
+    "NationalNumber",
+    "Parts",
+    "PatientMapping",
+    "Pivot",
+    "RelativeTime",
+    "SessionMapping",
+    "Site",
+    "SourceMapping",
+    "Suffix",
+]
 
 NationalNumber = Literal["norwegian", "swedish", "danish", "finnish", "british_nhs", "dutch", "swiss"]
 """Kinds of national number whose check digits can be tested."""
@@ -42,20 +71,6 @@ class Identity(Declared):
     def _one_way(self) -> Self:
         if bool(self.columns) == self.is_source_row:
             raise ValueError("give either columns or is_source_row: true")
-        return self
-
-
-class FieldMapping(Declared):
-    """A canonical field: from a column (with codes), or the same constant for every row."""
-
-    column: str | None = None
-    constant: str | None = None
-    codes: Codes = {}
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if (self.column is None) == (self.constant is None):
-            raise ValueError("give either column or constant")
         return self
 
 
@@ -103,123 +118,6 @@ class ConsentMapping(Declared):
     purpose: str
     status: FieldMapping
     date: str | None = None
-
-
-class RelativeTime(Declared):
-    """Time as a number since the episode's anchor, in a column."""
-
-    column: str
-    unit: Literal["days", "weeks", "months", "years"] = "months"
-
-
-class Suffix(Declared):
-    """What the ending of a wide column's name stands for."""
-
-    occasion: str | None = None
-    months: float | None = None
-    sequence: int | None = None
-
-    @model_validator(mode="after")
-    def _says_when(self) -> Self:
-        if self.occasion is None and self.months is None:
-            raise ValueError("say when this is: occasion, months, or both")
-        return self
-
-
-class FormStatus(Declared):
-    """What the export says about a form itself (REDCap form status, FHIR status).
-
-    `codes` lead to complete, incomplete (kept, with a flag), not_done (the form is not there) or void (entered in
-    error: not taken, with a finding). A blank cell is looked up as the code "" and otherwise says nothing.
-    """
-
-    column: str
-    codes: dict[str, Literal["complete", "incomplete", "not_done", "void"]] = {
-        "0": "incomplete",
-        "1": "complete",
-        "2": "complete",
-    }
-
-
-class Condition(Declared):
-    """Rows a mapping is for: those whose column holds one of the values."""
-
-    column: str
-    values: tuple[str, ...]
-
-
-class AssessmentMapping(Declared):
-    """Where one instrument's answers stand.
-
-    `items` is a pattern with `{n}` or `{n:02d}`, or one column per item number. `supplied_scores` are totals that the
-    unit computed itself, per scale. Time comes from `date`, or from `months` (a constant, or a column of relative
-    time), and from the occasion. `from_date` and `until_date` (ISO, until is exclusive) pick the version by assessment
-    date. All of `when` must hold for a row.
-
-    With `suffixes` the form stands in the row once per occasion: `{suffix}` in any column's name is each of them in
-    turn, and what the suffix stands for takes the place of `occasion`, `months` and `sequence`.
-    """
-
-    instrument: str
-    version: str
-    rater: Rater | FieldMapping = "patient"
-    items: str | dict[int, str] | None = None
-    supplied_scores: dict[str, str] = {}
-    date: str | None = None
-    months: float | RelativeTime | None = None
-    occasion: FieldMapping | None = None
-    sequence: str | int | None = None
-    """Column that numbers repeats of one occasion (or, from a suffix, the number itself)."""
-    source_key: str | None = None
-    when: tuple[Condition, ...] = ()
-    from_date: str | None = None
-    until_date: str | None = None
-    codes: Codes = {}
-    """Answers as exported → the instrument's own code, for every item (texts such as 'seldom')."""
-    item_codes: dict[int, Codes] = {}
-    """The same for single items; they come before `codes`."""
-    missing_codes: dict[str, str] = {}
-    """Further codes of this form that mean 'no answer' → label."""
-    item_missing_codes: dict[int, dict[str, str]] = {}
-    """The same for single items."""
-    status: FormStatus | None = None
-    suffixes: dict[str, Suffix] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_condition(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("when"), dict):
-            return {**data, "when": [data["when"]]}
-        return data
-
-    def per_suffix(self) -> tuple[AssessmentMapping, ...]:
-        """One mapping per suffix, or this one where there is none."""
-        if not self.suffixes:
-            return (self,)
-        return tuple(self._with_suffix(suffix, meaning) for suffix, meaning in self.suffixes.items())
-
-    def _with_suffix(self, suffix: str, meaning: Suffix) -> AssessmentMapping:
-        def named(column: str) -> str:
-            return column.replace("{suffix}", suffix)
-
-        items = self.items
-        if isinstance(items, str):
-            items = named(items)
-        elif items is not None:
-            items = {item: named(column) for item, column in items.items()}
-        return self.model_copy(
-            update={
-                "items": items,
-                "supplied_scores": {scale: named(column) for scale, column in self.supplied_scores.items()},
-                "date": named(self.date) if self.date else None,
-                "source_key": named(self.source_key) if self.source_key else None,
-                "status": self.status.model_copy(update={"column": named(self.status.column)}) if self.status else None,
-                "occasion": FieldMapping(constant=meaning.occasion) if meaning.occasion else self.occasion,
-                "months": self.months if meaning.months is None else meaning.months,
-                "sequence": self.sequence if meaning.sequence is None else meaning.sequence,
-                "suffixes": {},
-            }
-        )
 
 
 class SessionMapping(Declared):
@@ -271,11 +169,22 @@ class SourceMapping(Declared):
     ignored: tuple[str, ...] = ()
     """Columns known and not wanted; they are not reported as unmapped."""
 
+    @property
+    def forms(self) -> tuple[AssessmentMapping, ...]:
+        """Every form that a row can hold, each suffix for itself."""
+        return tuple(form for declared in self.assessments for form in declared.per_suffix())
+
+    @property
+    def facts(self) -> tuple[AttributeMapping, ...]:
+        """Attributes, and the kept columns as free text under their own names."""
+        kept = (AttributeMapping(attribute=column, column=column, is_free_text=True) for column in self.kept)
+        return (*self.attributes, *kept)
+
 
 class Mapping(Declared):
     """How to read the deliveries from `from_delivery` on, until a later mapping takes over."""
 
-    from_delivery: str
+    from_delivery: IsoDate
     date_format: str | tuple[str, ...] = "%Y-%m-%d"
     """One form, or several that are tried in this order."""
     missing_codes: dict[str, str] = {}
@@ -286,6 +195,15 @@ class Mapping(Declared):
     def date_formats(self) -> tuple[str, ...]:
         """The forms of a date, in the order in which they are tried."""
         return (self.date_format,) if isinstance(self.date_format, str) else self.date_format
+
+    def instruments_used(self) -> tuple[str, ...]:
+        """Instrument keys that it names, sorted."""
+        return tuple(sorted({form.instrument for source in self.sources for form in source.assessments}))
+
+    @property
+    def asks_schedule(self) -> bool:
+        """True where the version of a form without a date is told by when its occasion was due."""
+        return any(form.from_date or form.until_date for source in self.sources for form in source.assessments)
 
 
 class Contact(Declared):
@@ -300,10 +218,12 @@ class DeliveryMode(Declared):
     """`snapshot`: each delivery holds everything; `increment`: only what is new or changed; `frozen`: one for ever.
 
     `data_through_lag_days`: the unit's data reach this many days before the delivery's date. None: estimated as the
-    last plausible date in the delivery.
+    last plausible date in the delivery. `vanished`: what becomes of a record that an earlier snapshot held and the
+    newest has not: `keep` it, marked and with a finding, or `drop` it, because this unit deletes on purpose.
     """
 
     mode: Literal["snapshot", "increment", "frozen"] = "snapshot"
+    vanished: Literal["keep", "drop"] = "keep"
     data_through_lag_days: int | None = Field(default=None, ge=0)
     cadence_days: int | None = Field(default=None, ge=1)
 
@@ -381,4 +301,4 @@ class Site(Declared):
 
     def instruments_used(self) -> tuple[str, ...]:
         """Instrument keys that any mapping names, sorted."""
-        return tuple(sorted({a.instrument for m in self.mappings for source in m.sources for a in source.assessments}))
+        return tuple(sorted({key for mapping in self.mappings for key in mapping.instruments_used()}))

@@ -31,7 +31,7 @@ class Form:
     """Every filled-in form of one instrument at one site, a row each; `items` is n × number of items.
 
     `patient` counts within the site. `date` is when it was filled in, `written` what the unit wrote down. `copy` is 1
-    for a row that was entered a second time.
+    for a row that was entered a second time, `is_mistyped` says that its national number was typed wrong.
     """
 
     instrument: str
@@ -44,6 +44,7 @@ class Form:
     written: Dates
     is_unreadable: Bools
     is_nameless: Bools
+    is_mistyped: Bools
     copy: Ints
 
     @property
@@ -151,6 +152,7 @@ def _form(instrument: Instrument, version: str, patient: Ints, occasion: Ints, d
         written=date.copy(),
         is_unreadable=np.zeros(n, dtype=np.bool_),
         is_nameless=np.zeros(n, dtype=np.bool_),
+        is_mistyped=np.zeros(n, dtype=np.bool_),
         copy=np.zeros(n, dtype=np.int64),
     )
 

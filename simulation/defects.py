@@ -84,6 +84,8 @@ class _Planter:
         if len(self.export.deliveries) > 1:
             yield from self._corrections(2 * n)
             yield from self._range_corrected(n)
+        if kind == "north":  # the one unit whose patients are known by their national number
+            yield from self._mistyped_identity()
 
     def _truth(self, defect: str, rule: str, patient: int | None, **more: str | int) -> Defect:
         base = Defect(self.export.site, self.export.deliveries[0], defect, rule)
@@ -209,6 +211,14 @@ class _Planter:
                 place["instrument"] = ""
             note = f"the row of {self.refs[patient]}"
             yield self._truth("identity_missing", "row-identity-missing", None, n_rows=1, note=note, **place)
+
+    def _mistyped_identity(self) -> Iterator[Defect]:
+        """One row whose national number fails its check digits."""
+        for form, row in list(self._pick(1, ("gaf", "wsas", "bsi_18"))):
+            form.is_mistyped[row] = True
+            note = f"the row of {self.refs[int(form.patient[row])]}, last digit of the number typed wrong"
+            place = self._place(form, row)
+            yield self._truth("identity_invalid", "row-identity-invalid", None, n_rows=1, note=note, **place)
 
     def _unscheduled(self, n: int) -> Iterator[Defect]:
         """An alliance form five to six weeks after a routine one, at a visit of its own."""

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from simulation.answers import Forms
-from simulation.population import Bools, Dates, Ints, Population
+from simulation.numbers import national_numbers
+from simulation.population import Bools, Ints, Population
 
 KINDS = ("north", "south", "east", "west")
 """The four units; a network of more repeats them (`north_2`)."""
@@ -122,7 +123,7 @@ def people_of(population: Population, members: Ints, kind: str, rng: np.random.G
     return pl.DataFrame(
         {
             "reference": [reference.format(first + i) for i in range(n)],
-            "national": _national_numbers(birth, members),
+            "national": pl.Series(national_numbers(population.birth)).gather(members),
             "name": [f"Testperson {i + 1:0{width}d}" for i in members.tolist()],
             "sex": population.sex[members],
             "birth": birth,
@@ -140,14 +141,3 @@ def people_of(population: Population, members: Ints, kind: str, rng: np.random.G
             "note": notes[chosen],
         }
     ).with_columns(pl.col("termination", "note").replace("", None))
-
-
-def _national_numbers(birth: Dates, members: Ints) -> list[str]:
-    """Eleven digits in the form of a national number whose month is raised by 80, as no real person's is."""
-    days = pl.Series(birth).cast(pl.Date)
-    parts = zip(days.dt.day(), days.dt.month(), days.dt.year(), members.tolist(), strict=True)
-    numbers = []
-    for day, month, year, number in parts:
-        day_or_beyond = day if number < 100_000 else 40 + number // 100_000
-        numbers.append(f"{day_or_beyond:02d}{month + 80:02d}{year % 100:02d}{number % 100_000:05d}")
-    return numbers

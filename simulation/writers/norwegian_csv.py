@@ -13,6 +13,7 @@ import polars as pl
 from codebook.instrument import Instrument
 from simulation.answers import Form, mean_where_complete
 from simulation.export import DeliveryView
+from simulation.numbers import mistyped
 from simulation.writers.common import answer_text, date_text, looked_up
 
 OCCASIONS = ("Inntak", "3 mnd", "9 mnd", "15 mnd", "21 mnd", "27 mnd", "33 mnd", "Avslutning", "Ekstra time")
@@ -66,7 +67,7 @@ def _form(
 ) -> pl.DataFrame:
     names = [f"{prefix}_{number}" for number in form.numbers]
     columns = [
-        looked_up(view.people["national"], form.patient, form.is_nameless, "Fødselsnummer"),
+        _written_numbers(view, form),
         looked_up(view.people["reference"], form.patient, form.is_nameless, "PasientNr"),
         pl.Series("Tidspunkt", np.array(OCCASIONS)[form.occasion], dtype=pl.String),
         date_text(form.written, form.is_unreadable, DATE, "Dato"),
@@ -78,6 +79,12 @@ def _form(
         mean = pl.Series("WAI_snitt", mean_where_complete(form, instruments[form.instrument]))
         columns.append(_decimal_comma(mean))
     return pl.DataFrame(columns)
+
+
+def _written_numbers(view: DeliveryView, form: Form) -> pl.Series:
+    numbers = looked_up(view.people["national"], form.patient, form.is_nameless, "Fødselsnummer")
+    wrong = pl.Series(form.is_mistyped)
+    return numbers.zip_with(~wrong, numbers.map_elements(mistyped, return_dtype=pl.String)) if wrong.any() else numbers
 
 
 def _version_name(form: Form) -> str:

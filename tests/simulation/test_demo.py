@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from checks.national_numbers import normalise
 from codebook.library import load_library
 from simulation.demo import FolderNotEmpty, site_names, write_demo
 
@@ -22,6 +23,7 @@ KINDS = {
     "double_entry_conflict",
     "double_entry",
     "identity_missing",
+    "identity_invalid",
     "unscheduled_visit",
     "identifier_in_text",
     "correction",
@@ -173,6 +175,21 @@ def test_everything_says_that_it_is_synthetic_and_nobody_has_a_real_name(demo: P
         national, _, name = line.split(";")[:3]
         assert re.fullmatch(r"Testperson \d{3}", name)
         assert 81 <= int(national[2:4]) <= 92, "a month no real number has"
+        assert normalise("norwegian", pl.Series([national]))["is_valid"].all()
+
+
+def test_national_numbers_are_right_and_nobody_elses_except_where_one_was_mistyped(demo: Path) -> None:
+    folder = demo / "landing" / "north" / "2016-12-01"
+    numbers = {
+        name: pl.read_csv(
+            (folder / f"{name}_syntetisk.csv").read_bytes().decode("cp1252").encode(), separator=";", infer_schema=False
+        )["Fødselsnummer"].drop_nulls()
+        for name in ("pasienter", "wai", "wsas", "bsi18", "gaf")
+    }
+    assert numbers["pasienter"].is_unique().all()
+    every = pl.concat(list(numbers.values()))
+    wrong = every.filter(~normalise("norwegian", every)["is_valid"])
+    assert len(wrong) == sum(line["defect"] == "identity_invalid" for line in truth(demo)) == 1
 
 
 def test_an_increment_holds_only_records_that_are_new_or_changed(demo: Path) -> None:
