@@ -7,6 +7,8 @@ killed run leaves nothing behind, and a dbt process that outlives its parent sti
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import errno
 import fcntl
 import os
@@ -59,11 +61,29 @@ def _acquire(descriptor: int, root: Path, is_exclusive: bool, wait_seconds: floa
                 raise
             if time.monotonic() >= deadline:
                 raise FolderBusyError(
-                    f"{root}: another run is working on this network; wait until it has ended and try again"
+                    f"{root}: another run is working on this network{_holder(root)}; "
+                    "wait until it has ended and try again"
                 ) from None
             time.sleep(POLL_SECONDS)
         else:
+            _sign(descriptor)
             return
+
+
+def _sign(descriptor: int) -> None:
+    """Write into the lock's file who holds it; on a full disk it stays unsaid."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()}, since {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC".encode(), 0)
+
+
+def _holder(root: Path) -> str:
+    """Who wrote last into the lock's file."""
+    try:
+        said = (root / LOCK_NAME).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        said = ""
+    return f" ({said})" if said else ""
 
 
 def is_busy(root: Path) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from checks.keys import Pseudonymiser, load_key
+from assets.ingestion.rotation_mark import is_cut
+from checks.keys import KeyFileError, Pseudonymiser, load_key
 from codebook.library import Library, load_library
 from codebook.network import NetworkFolder
 
@@ -19,6 +20,10 @@ DELIVERY_TAG = "concord/delivery"
 AS_OF_TAG = "concord/as_of"
 TODAY_TAG = "concord/today"
 RUN_TAG = "concord/run"
+REWORK_TAG = "concord/rework"
+"""Read a unit's deliveries again: from the one it names, or `all`."""
+BACKFILL_TAG = "dagster/backfill"
+"""Dagster's own: a backfill of a unit reads all its deliveries again."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,13 @@ class NetworkRoom:
 
     @cached_property
     def pseudonyms(self) -> Pseudonymiser:
-        """The network's key."""
+        """The network's key.
+
+        Raises:
+            KeyFileError: it is missing or unsafe, or a key rotation was cut between two keys.
+        """
+        if is_cut(self.root):
+            raise KeyFileError(f"{self.root}: a key rotation was cut; 'concord key rotate' finishes it")
         return load_key(self.root / self.library.network.privacy.key_file)
 
     def clocks(self, tags: Mapping[str, str]) -> Clocks:

@@ -7,15 +7,18 @@ Exit codes: 0 done; 1 failed; 2 usage or declaration wrong; 3 done, but a gate h
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestration.codebook_cli import codebook_app
-from orchestration.exits import FAILED, WRONG, stop
+from orchestration.exits import FAILED, WRONG, errors, stop
+from orchestration.fetch_cli import fetch
+from orchestration.findings_cli import findings_app
+from orchestration.identity_cli import identity_app
+from orchestration.key_cli import key_app
+from orchestration.rework_cli import rework
 from orchestration.site_cli import site_app
 
 EPILOG = "Exit codes: 0 done; 1 failed; 2 usage or declaration wrong; 3 done, but a gate held something back."
@@ -30,32 +33,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(fetch)
+app.command()(rework)
 app.add_typer(codebook_app, name="codebook")
 app.add_typer(site_app, name="site")
+app.add_typer(identity_app, name="identity")
+app.add_typer(key_app, name="key")
+app.add_typer(findings_app, name="findings")
 
 NetworkOption = Annotated[
     Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
 ]
 HERE = Path()
 DateOption = Annotated[str | None, typer.Option(metavar="DATE", help="A day, as 2026-11-23.")]
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Every expected error becomes one sentence on stderr and its exit code."""
-    from assets.ingestion.landing import LandingError
-    from assets.lock import FolderBusyError
-    from checks.keys import KeyFileError
-    from codebook.declaration import DeclarationError
-    from orchestration.run import UnknownSiteError
-    from orchestration.warehouse_reader import NoWarehouseError, QueryError
-
-    try:
-        yield
-    except (DeclarationError, KeyFileError, UnknownSiteError) as error:
-        stop(str(error), WRONG)
-    except (LandingError, FolderBusyError, NoWarehouseError, QueryError) as error:
-        stop(str(error), FAILED)
 
 
 def _day(text: str | None, option: str) -> object:
@@ -85,7 +75,7 @@ def demo(
 
     console = Console(highlight=False)
     try:
-        with _errors():
+        with errors():
             write_demo(directory, patients=patients, sites=sites, seed=seed, on_progress=console.print)
     except FolderNotEmpty as error:
         stop(str(error), WRONG)
@@ -99,6 +89,11 @@ def run(
     site: Annotated[list[str] | None, typer.Option(help="Ingest only this unit (may be given several times).")] = None,
     as_of: DateOption = None,
     today: DateOption = None,
+    is_fetching: Annotated[bool, typer.Option("--fetch", help="First fetch what units declare under 'fetch'.")] = False,
+    is_verified: Annotated[
+        bool, typer.Option("--verify", help="Hash every landed file, also those that look as they did.")
+    ] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run to end.")] = 60.0,
 ) -> None:
     """Ingest what is new, build, judge, analyse, seal and publish.
 
@@ -107,26 +102,21 @@ def run(
     import datetime as dt
     from typing import cast
 
-    from rich.console import Console
+    from orchestration.run import Wanted
+    from orchestration.running import run_and_say
 
-    from codebook.network import NetworkFolder
-    from orchestration.progress import Progress
-    from orchestration.run import run_network
-    from orchestration.summary import summary_lines
-
-    console = Console(highlight=False)
+    if is_fetching and as_of:
+        stop("--fetch brings today's data, which --as-of would not look at; give one of the two", WRONG)
     known, now = _day(as_of, "--as-of"), _day(today, "--today")
-    with _errors():
-        result = run_network(
-            network, Progress(console), site or (), cast("dt.date | None", known), cast("dt.date | None", now)
-        )
-        target = NetworkFolder(_target(network, as_of))
-        console.print()
-        for line in summary_lines(result, target.warehouse, target.published):
-            console.print(line, soft_wrap=True)
-    for problem in result.problems:
-        typer.echo(problem, err=True)
-    raise typer.Exit(result.exit_code)
+    wanted = Wanted(
+        sites=site or (),
+        as_of=cast("dt.date | None", known),
+        today=cast("dt.date | None", now),
+        is_fetching=is_fetching,
+        is_verified=is_verified,
+        wait_seconds=wait,
+    )
+    run_and_say(network, wanted)
 
 
 @app.command()
@@ -135,7 +125,7 @@ def status(network: NetworkOption = HERE, as_of: DateOption = None) -> None:
     from codebook.network import NetworkFolder
     from orchestration.status import print_status, status_rows
 
-    with _errors():
+    with errors():
         print_status(status_rows(NetworkFolder(_target(network, as_of)).warehouse))
 
 
@@ -154,7 +144,7 @@ def query(
         stop(f"--format {output_format}: choose table, csv, json or parquet", WRONG)
     if output_format == "parquet" and sys.stdout.isatty():
         stop("--format parquet writes bytes: send them to a file with > answer.parquet", WRONG)
-    with _errors():
+    with errors():
         write_answer(answer(NetworkFolder(_target(network, as_of)).warehouse, sql), output_format)  # type: ignore[arg-type]
 
 
@@ -165,7 +155,13 @@ def trace(
     as_of: DateOption = None,
     output_format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
 ) -> None:
-    """Follow a score, an estimate or a finding back to file, row and delivery; a score comes with its receipt."""
+    """Follow a score, an estimate or a finding back to file, row and delivery; a score comes with its receipt.
+
+    An assessment, a course or a patient comes with what every delivery said of it.
+    """
+    import datetime as dt
+    from typing import cast
+
     from codebook.library import load_library
     from codebook.network import NetworkFolder
     from orchestration.trace import print_trace
@@ -173,9 +169,10 @@ def trace(
 
     if output_format not in {"table", "json"}:
         stop(f"--format {output_format}: choose table or json", WRONG)
-    with _errors():
+    with errors():
         library = load_library(network)
-        print_trace(find(NetworkFolder(_target(network, as_of)).warehouse, identifier, library), output_format)
+        known = cast("dt.date | None", _day(as_of, "--as-of"))
+        print_trace(find(NetworkFolder(_target(network, as_of)).warehouse, identifier, library, known), output_format)
 
 
 @app.command()
@@ -210,27 +207,12 @@ def validate(network: NetworkOption = HERE) -> None:
     """Read every declaration and say what is wrong, with file, line and key."""
     from codebook.library import load_library
 
-    with _errors():
+    with errors():
         library = load_library(network)
     typer.echo(
         f"{library.network.name}: {len(library.sites)} units, {len(library.instruments)} instruments, "
         f"{len(library.schedules)} schedules, {len(library.analyses)} analyses; all declarations are sound."
     )
-
-
-@app.command()
-def key(network: NetworkOption = HERE) -> None:
-    """Make the pseudonym key of a new network (never over an old one)."""
-    from checks.keys import write_key
-    from codebook.library import load_library
-
-    with _errors():
-        path = network / load_library(network).network.privacy.key_file
-    try:
-        write_key(path)
-    except FileExistsError:
-        stop(f"{path}: there is a key already; another one would change every id", WRONG)
-    typer.echo(f"{path} written, mode 0600. Keep a copy in a safe: without it no id can be made again.")
 
 
 @app.command()
@@ -241,7 +223,7 @@ def ui(
     """Dagster's own page for this network, with its daemon: sensors and the nightly schedule run while it is open."""
     from orchestration.ui import serve
 
-    with _errors():
+    with errors():
         raise typer.Exit(serve(network, port))
 
 

@@ -14,14 +14,14 @@ import dagster as dg
 from assets.ingestion import definitions as ingestion
 from assets.publishing import definitions as publishing
 from assets.warehouse import definitions as warehouse
-from orchestration.jobs import build_network, ingest_site
+from orchestration.jobs import build_network, fetch_sites, ingest_site
 from orchestration.resources import network_resource
-from orchestration.schedules import nightly_build
+from orchestration.schedules import nightly_build, nightly_fetch
 from orchestration.sensors import after_ingestion, landing
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """Assets, checks, jobs, schedule and sensors; resources as given, else the network of CONCORD_NETWORK."""
+    """Assets, checks, jobs, schedules and sensors; resources as given, else the network of CONCORD_NETWORK."""
     return dg.Definitions(
         assets=[
             *ingestion.ASSETS,
@@ -30,8 +30,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             *warehouse.ASSETS,
             *publishing.ASSETS,
         ],
-        jobs=[ingest_site, build_network],
-        schedules=[nightly_build],
+        jobs=[ingest_site, build_network, fetch_sites],
+        schedules=[nightly_build, nightly_fetch],
         sensors=[landing, after_ingestion],
         resources={"network": network_resource(), **(resource_overrides or {})},
         executor=dg.in_process_executor,

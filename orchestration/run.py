@@ -15,14 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from assets.ingestion import lake
+from assets.ingestion.answers import read_answers
+from assets.ingestion.clock import check_clock
 from assets.ingestion.ingest import PlannedDelivery, plan_site
 from assets.ingestion.landing import LandingError
 from assets.ingestion.receipts import latest_receipts, read_receipts
 from assets.lock import folder_lock
 from assets.run_context import DELIVERY_TAG, RUN_TAG, Clocks, NetworkRoom
 from codebook.site import Site
+from orchestration.fetching import fetch_units, fetched_sites
 from orchestration.progress import Progress
 from orchestration.resources import NETWORK_VARIABLE
+from orchestration.trouble import sentence_in
+from orchestration.warehouse_reader import answer
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -52,6 +57,8 @@ class RunResult:
     n_skipped: int = 0
     problems: list[str] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What somebody should know although nothing failed, one sentence each."""
     is_built: bool = False
     target: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -64,42 +71,61 @@ class RunResult:
         return 3 if self.held else 0
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a run is asked for.
+
+    `sites`: only these are ingested (none: all). `is_verified`: every landed file is hashed, also those that look as
+    they did. `again_from`: deliveries of that name and later are read again, whatever is known of them ("": all).
+    """
+
+    sites: Sequence[str] = ()
+    as_of: dt.date | None = None
+    today: dt.date | None = None
+    is_fetching: bool = False
+    is_verified: bool = False
+    again_from: str | None = None
+    wait_seconds: float = WAIT_SECONDS
+
+
 class UnknownSiteError(Exception):
     """`--site` names a unit that the network does not have."""
 
 
-def run_network(
-    root: Path,
-    progress: Progress,
-    sites: Sequence[str] = (),
-    as_of: dt.date | None = None,
-    today: dt.date | None = None,
-) -> RunResult:
-    """Ingest what is new, build, judge, analyse, seal, publish.
+def run_network(root: Path, progress: Progress, wanted: Wanted | None = None) -> RunResult:
+    """Fetch if asked to, ingest what is new, build, judge, analyse, seal, publish.
 
     Raises:
-        DeclarationError, KeyFileError, FolderBusyError, UnknownSiteError: before anything was done.
+        DeclarationError, KeyFileError, FolderBusyError, UnknownSiteError, ClockError: before anything was done.
+        OSError: the network's folder cannot be written.
     """
+    wanted = wanted or Wanted()
     os.environ[NETWORK_VARIABLE] = str(root.resolve())
     room = NetworkRoom(root.resolve())
     library = room.library
-    unknown = sorted(set(sites) - set(library.sites))
+    unknown = sorted(set(wanted.sites) - set(library.sites))
     if unknown:
         raise UnknownSiteError(f"no unit is called {', '.join(unknown)}; known: {', '.join(library.sites)}")
     _ = room.pseudonyms  # a missing key is told before anything is done
-    clocks = Clocks.of(as_of, today, library.network.today)
+    clocks = Clocks.of(wanted.as_of, wanted.today, library.network.today)
     result = RunResult(clocks)
-    with folder_lock(room.root, is_exclusive=True, wait_seconds=WAIT_SECONDS):
+    with folder_lock(room.root, is_exclusive=True, wait_seconds=wanted.wait_seconds):
+        check_clock(library)
         with progress.step("start", "start: load Dagster, sweep what a killed run left") as said:
             swept = _sweep(room, clocks)
             engine = _Engine(room, clocks)
             said.extend(swept + engine.recovered)
-        chosen = [site for name, site in library.sites.items() if not sites or name in sites]
+        chosen = [site for name, site in library.sites.items() if not wanted.sites or name in wanted.sites]
+        if wanted.is_fetching:
+            landing = {site.landing_name for site in chosen}
+            able = [site for site in fetched_sites(library) if site.site in landing]
+            result.problems.extend(fetch_units(library, able, progress).problems)
         for site in chosen:
             with progress.step("ingest", f"ingest {site.site}") as said:
-                said.append(_ingest_site(room, site, engine, result))
+                said.append(_ingest_site(room, site, engine, result, wanted))
         result.held = _held_units(room, clocks)
         engine.build(progress, result)
+        _tell_answers(room, result)
     result.seconds = progress.seconds
     _write_record(room, result)
     return result
@@ -107,16 +133,23 @@ def run_network(
 
 def _sweep(room: NetworkRoom, clocks: Clocks) -> list[str]:
     said = []
-    finished = lake.recover(room.library.folder.lake)
+    finished = lake.recover(room.library.folder.lake, room.library.folder.state)
     if finished:
         said.append(f"finished the promotion of {finished} deliveries that a killed run had begun")
     shutil.rmtree(room.target(clocks).build, ignore_errors=True)
     return said
 
 
-def _ingest_site(room: NetworkRoom, site: Site, engine: _Engine, result: RunResult) -> str:
+def _ingest_site(room: NetworkRoom, site: Site, engine: _Engine, result: RunResult, wanted: Wanted) -> str:
     try:
-        planned = plan_site(room.library, site, room.pseudonyms, result.clocks.as_of)
+        planned = plan_site(
+            room.library,
+            site,
+            room.pseudonyms,
+            wanted.as_of,
+            is_verified=wanted.is_verified,
+            again_from=wanted.again_from,
+        )
     except LandingError as error:
         result.problems.append(str(error))
         return "failed"
@@ -130,7 +163,8 @@ def _ingest_site(room: NetworkRoom, site: Site, engine: _Engine, result: RunResu
         result.deliveries.append(done)
         if done.outcome == "failed":
             result.problems.append(f"{site.site}, delivery {item.delivery.name}: {done.reason}")
-        said.append(f"{item.delivery.name} {done.outcome}")
+        repeats = f" (the same files as {item.same_as})" if item.same_as else ""
+        said.append(f"{item.delivery.name} {done.outcome}{repeats}")
     return ", ".join(said) if said else f"nothing new ({len(planned)} deliveries known)"
 
 
@@ -145,6 +179,17 @@ def _held_units(room: NetworkRoom, clocks: Clocks) -> dict[str, str]:
             stays = f"{max(earlier)} stays in" if earlier else "nothing of this unit was accepted yet"
             held[site] = f"delivery {newest.delivery}: {newest.gate.removeprefix('held: ')}; {stays}"
     return held
+
+
+def _tell_answers(room: NetworkRoom, result: RunResult) -> None:
+    """Worklists that came back: a file that is gone or changed is a failure, an answer that fits nothing is told."""
+    answers = read_answers(room.library, result.clocks.as_of)
+    result.problems.extend(answers.faults)
+    result.notes.extend(answers.problems)
+    if result.is_built and answers.given:
+        table = answer(room.target(result.clocks).warehouse, "select site_id, finding_id from quality.finding")
+        known = zip(table["site_id"].to_pylist(), table["finding_id"].to_pylist(), strict=True)
+        result.notes.extend(answers.unknown(known))
 
 
 class _Engine:
@@ -167,12 +212,12 @@ class _Engine:
 
     def ingest(self, site: str, planned: PlannedDelivery) -> DeliveryResult:
         """One run of `ingest_site`."""
-        name = planned.delivery.name
+        name, state = planned.delivery.name, self._room.library.folder.state
+        n_before = len(read_receipts(state, site))
         run = self._execute("ingest_site", {DELIVERY_TAG: name}, partition=site)
-        receipt = latest_receipts(read_receipts(self._room.library.folder.state, site)).get(name)
-        is_current = receipt is not None and receipt.recipe_fingerprint == planned.recipe_fingerprint
-        if receipt is not None and is_current and not receipt.is_accepted:
-            return DeliveryResult(site, name, "held", receipt.gate.removeprefix("held: "))
+        for receipt in read_receipts(state, site)[n_before:]:
+            if receipt.delivery == name and not receipt.is_accepted:
+                return DeliveryResult(site, name, "held", receipt.gate.removeprefix("held: "))
         if not run.success:
             return DeliveryResult(site, name, "failed", _why(run))
         return DeliveryResult(site, name, "reworked" if planned.action == "rework" else "taken")
@@ -217,7 +262,7 @@ def _why(run: dg.ExecuteInProcessResult) -> str:
             error = event.step_failure_data.error
             while error.cause is not None:
                 error = error.cause
-            return error.message.strip().split("\n")[0]
+            return sentence_in(error.message) or error.message.strip().split("\n")[0]
     return "no step says why; see the run in 'concord ui'"
 
 
@@ -230,6 +275,7 @@ def _write_record(room: NetworkRoom, result: RunResult) -> None:
         "n_skipped": result.n_skipped,
         "problems": result.problems,
         "held": result.held,
+        "notes": result.notes,
         "seconds": {name: round(took, 2) for name, took in result.seconds.items()},
     }
     path = room.library.folder.dagster_home / "last_run.json"

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.exits import FAILED, WRONG, stop
+from orchestration.exits import FAILED, HELD, WRONG, errors, stop
 
 site_app = typer.Typer(
     help="Connecting a unit: 'draft' proposes its declaration from a sample, 'preview' shows what would come of it.",
@@ -31,18 +31,14 @@ HERE = Path()
 @contextmanager
 def _errors() -> Iterator[None]:
     """Every expected error becomes one sentence on stderr and its exit code."""
-    from assets.ingestion.landing import LandingError
     from assets.ingestion.readers.protocol import ReadError
     from assets.ingestion.source import DeliveryError
-    from checks.keys import KeyFileError
-    from codebook.declaration import DeclarationError
 
-    try:
-        yield
-    except (DeclarationError, KeyFileError) as error:
-        stop(str(error), WRONG)
-    except (LandingError, ReadError, DeliveryError) as error:
-        stop(str(error), FAILED)
+    with errors():
+        try:
+            yield
+        except (ReadError, DeliveryError) as error:
+            stop(str(error), FAILED)
 
 
 @site_app.command()
@@ -91,3 +87,28 @@ def draft(
         f"{target} written: {proposed.n_mapped} of {proposed.n_columns} columns placed, {forms}. "
         f"Read it, lay the sample into landing/{site}/<date>/, then: concord site preview {site}"
     )
+
+
+@site_app.command()
+def preview(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Key of the unit.")],
+    network: NetworkOption = HERE,
+    delivery: Annotated[str | None, typer.Option(help="Which delivery of landing/SITE/ (default: the newest).")] = None,
+) -> None:
+    """Show what would come of a delivery: what maps, what does not, the first rows under pseudonyms, the findings.
+
+    Nothing is written. Exit code 3 where the gate would hold the delivery back.
+    """
+    from assets.ingestion.preview import preview as look
+    from checks.keys import load_key
+    from codebook.library import load_library
+    from orchestration.site_view import print_preview
+
+    with _errors():
+        library = load_library(network)
+        if site not in library.sites:
+            stop(f"no unit is called {site}; known: {', '.join(library.sites)}", WRONG)
+        key = load_key(network / library.network.privacy.key_file)
+        found = look(library, library.sites[site], key, delivery)
+    print_preview(found)
+    raise typer.Exit(HELD if found.would_be_held else 0)

@@ -31,9 +31,11 @@ def summary_lines(result: RunResult, warehouse: Path, published: Path) -> list[s
     for site, reason in result.held.items():
         lines.append(f"HELD  {site}, {reason}.")
     lines += [f"FAILED  {problem}" for problem in result.problems]
+    lines += [f"ANSWERS  {note}" for note in result.notes]
     if result.is_built:
         for audience, who in (("public", "results, for everyone"), ("network", "quality, for the coordinator")):
             lines.append(f"Open {published / audience / 'index.html'}  ({who})")
+        lines.append(f"Send {published / 'sites' / 'UNIT'}  (worklist and delivery reports, to that unit alone)")
     else:
         lines.append("The warehouse that was sealed before, if any, is unchanged. 'concord ui' shows the failed step.")
     return lines

@@ -1,16 +1,20 @@
 """`concord trace`: a score, an estimate or a finding back to file, row and delivery.
 
-What belongs here: the way back. What does not: values of other patients.
+What belongs here: the way back. What does not: values of other patients, and what earlier deliveries said
+(`orchestration.record_history`).
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from checks.identity import read_identities
 from codebook.library import Library
 from orchestration.receipt import score_receipts
+from orchestration.record_history import record_history
 from orchestration.tables import print_records
 from orchestration.warehouse_reader import QueryError, open_warehouse
 
@@ -50,8 +54,10 @@ ENTITY_QUERIES: dict[str, list[tuple[str, str]]] = {
 ESTIMATE_PARTS = 4
 
 
-def trace(warehouse: Path, identifier: str, library: Library) -> list[Section]:
+def trace(warehouse: Path, identifier: str, library: Library, as_of: dt.date | None = None) -> list[Section]:
     """Everything that leads back from an id (`a…`, `e…`, `p…`, `f…`, `d…`) or from `analysis/outcome/model/term`.
+
+    Of an assessment, a course or a patient also what every delivery until `as_of` said, from the lake.
 
     Raises:
         QueryError: nothing has that id, or the warehouse lacks a table.
@@ -63,7 +69,14 @@ def trace(warehouse: Path, identifier: str, library: Library) -> list[Section]:
             sections = _sections(connection, identifier, library)
         except (duckdb.BinderException, duckdb.CatalogException):
             raise QueryError("the warehouse was built by an earlier Concord; run 'concord run' first") from None
-    if not sections or not sections[0][1]:
+    known = sections[0][1] if sections else []
+    instrument = str(known[0]["instrument"]) if known and identifier.startswith("a") else None
+    history = record_history(library, identifier, as_of, instrument)
+    sections.extend(history)
+    if known and identifier.startswith("e"):
+        person = record_history(library, str(known[0]["patient_id"]), as_of)
+        sections.extend((f"patient {title}", rows) for title, rows in person)
+    if not known and not history:
         raise QueryError(
             f"nothing is called '{identifier}'; give an id (a…, e…, p…, f…, d…) or analysis/outcome/model/term"
         )
@@ -73,8 +86,13 @@ def trace(warehouse: Path, identifier: str, library: Library) -> list[Section]:
 def _sections(connection: duckdb.DuckDBPyConnection, identifier: str, library: Library) -> list[Section]:
     if "/" in identifier:
         return _trace_estimate(connection, identifier)
+    known = read_identities(library.folder.state)
+    events = known.events_of(identifier)
+    identifier = known.patient(identifier)
     queries = ENTITY_QUERIES.get(identifier[:1], [])
     sections = [(title, _rows(connection, sql, [identifier])) for title, sql in queries]
+    if events or (events := known.events_of(identifier)):
+        sections.append(("merges and splits", [event.record() for event in events]))
     if identifier.startswith("a"):
         receipts = score_receipts(library, connection, identifier)
         sections.insert(1, ("scores", [receipt.record() for receipt in receipts]))

@@ -1,40 +1,43 @@
-"""Patients, courses of treatment, attributes and sessions, from the rows that describe them.
+"""Courses of treatment: what names them, what is told about them, and which of them a row belongs to.
 
-What belongs here: everything about a person or a course that is not an assessment.
-What does not: assessments (`assets.ingestion.forms`), and the choice of rows (`assets.ingestion.rows`).
+What belongs here: everything about a course. What does not: patients, attributes, sessions and consents
+(`assets.ingestion.facts`), assessments (`assets.ingestion.forms`), and the choice of rows (`assets.ingestion.rows`).
 """
 
 from __future__ import annotations
 
 import polars as pl
 
+from assets.ingestion.columns import exported
 from assets.ingestion.context import Context
-from assets.ingestion.fields import FieldReader, nothing
-from checks.findings import TEXT_IDENTIFIER, finding_frame
-from checks.lake_schema import ENTITY_TABLES
-from checks.rules import holds_identifier
+from assets.ingestion.facts import table_columns
+from assets.ingestion.fields import FieldReader, nothing, parsed_dates
+from assets.ingestion.rows import ROW
+from checks.findings import finding_frame
 from codebook.site import SourceMapping
 
 SINGLE_EPISODE = "single"
 """Key of a patient's only course of treatment where the export has neither a key nor an admission date."""
-SEX = {"female", "male", "other"}
+EPISODE_DATES = ("admission_date", "treatment_start_date", "discharge_date")
 
 
 def with_episode_key(reader: FieldReader, source: SourceMapping) -> pl.Series:
     """What tells a patient's courses apart in these rows: the site's key, the admission date, or nothing."""
     declared = source.episode
     if declared is None:
-        return pl.Series("episode_key", [None] * reader.frame.height, dtype=pl.String)
+        return nothing("episode_key", reader.frame, pl.String())
     if declared.key is not None:
         return reader.text(declared.key).alias("episode_key")
     if declared.admission_date is not None:
-        silent = FieldReader(reader.frame, reader.missing, reader.date_formats, reader.decimal, reader.latest)
+        silent = reader.over(reader.frame)
         return silent.date(declared.admission_date, "episode_key").cast(pl.String)
     return pl.Series("episode_key", [SINGLE_EPISODE] * reader.frame.height, dtype=pl.String)
 
 
 def episode_ids(frame: pl.DataFrame, context: Context) -> pl.Series:
     """Ids from patient, site and episode key; null where there is no key."""
+    if frame["episode_key"].null_count() == frame.height:
+        return nothing("episode_id", frame, pl.String())
     ids = context.pseudonyms.ids(
         "episode", frame, [pl.col("patient_id"), pl.lit(context.site.site), pl.col("episode_key")]
     )
@@ -48,9 +51,9 @@ def read_episodes(reader: FieldReader, source: SourceMapping, context: Context) 
     declared = source.episode
     frame = reader.frame
     if declared is None:
-        return pl.DataFrame(schema=_schema("episode"))
+        return pl.DataFrame(schema=table_columns("episode"))
     columns: list[pl.Series] = []
-    for name in ("admission_date", "treatment_start_date", "discharge_date"):
+    for name in EPISODE_DATES:
         column = getattr(declared, name)
         columns.append(reader.date(column, name) if column else nothing(name, frame, pl.Date()))
     for name in ("treatment", "arm", "termination_reason"):
@@ -60,104 +63,23 @@ def read_episodes(reader: FieldReader, source: SourceMapping, context: Context) 
     name = "is_completed_as_planned"
     columns.append(reader.flag(planned, name) if planned else nothing(name, frame, pl.Boolean()))
     columns.append(_therapists(reader, declared.therapist, context))
-    schedule = context.library.schedule_of(context.site)
-    columns.append(pl.Series("schedule", [schedule.name if schedule else None] * frame.height, dtype=pl.String))
+    columns.append(pl.Series("schedule", [_schedule(context)] * frame.height, dtype=pl.String))
     lines = frame.select("patient_id", "episode_id", "source_file", "source_row").with_columns(columns)
-    return lines.filter(pl.col("episode_id").is_not_null()).select(list(_schema("episode")))
+    return lines.filter(pl.col("episode_id").is_not_null()).select(list(table_columns("episode")))
+
+
+def _schedule(context: Context) -> str | None:
+    schedule = context.library.schedule_of(context.site)
+    return schedule.name if schedule else None
 
 
 def _therapists(reader: FieldReader, column: str | None, context: Context) -> pl.Series:
     if column is None:
         return nothing("therapist_id", reader.frame, pl.String())
     rows = reader.text(column).to_frame("therapist")
-    ids = context.pseudonyms.ids("therapist", rows, [pl.col("therapist")])
-    site = context.site.site
-    known = [None if i is None else context.pseudonyms.id_of("therapist", site, i) for i in ids]
-    return pl.Series("therapist_id", known, dtype=pl.String)
-
-
-def read_patients(reader: FieldReader, source: SourceMapping) -> pl.DataFrame:
-    """One line per row that describes a patient."""
-    declared = source.patient
-    frame = reader.frame
-    sex = nothing("sex", frame, pl.String())
-    year = nothing("birth_year", frame, pl.Int32())
-    if declared is not None:
-        if declared.sex is not None:
-            sex = reader.coded(declared.sex, "sex")
-            reader.note(
-                sex.is_not_null() & ~sex.is_in(list(SEX)), "sex-code", "conformance", "sex: not a known code", "sex"
-            )
-            sex = sex.to_frame("sex").select(pl.when(pl.col("sex").is_in(list(SEX))).then(pl.col("sex")))["sex"]
-        if declared.birth_year is not None:
-            year = reader.number(declared.birth_year, "birth_year").cast(pl.Int32, strict=False)
-        elif declared.birth_date is not None:
-            year = reader.date(declared.birth_date, "birth_date").dt.year().cast(pl.Int32)
-    return (
-        frame.select("patient_id", "source_file", "source_row")
-        .with_columns(sex.alias("sex"), year.alias("birth_year"))
-        .select(list(_schema("patient")))
-    )
-
-
-def read_attributes(
-    reader: FieldReader, source: SourceMapping, context: Context, identifiers: list[str]
-) -> pl.DataFrame:
-    """Dated facts; free text that holds an identifier is voided with a finding."""
-    frames = [pl.DataFrame(schema=_schema("attribute"))]
-    frame = reader.frame
-    for declared in source.attributes:
-        text = reader.text(declared.column)
-        if declared.codes:
-            known = text.replace_strict(declared.codes, default=None, return_dtype=pl.String)
-            rule, message = f"{declared.attribute}-code".replace("_", "-"), f"{declared.attribute}: an unknown code"
-            reader.note(text.is_not_null() & known.is_null(), rule, "conformance", message, declared.attribute)
-            text = known
-        date = (
-            reader.date(declared.date, f"{declared.attribute}_date")
-            if declared.date
-            else nothing("value_date", frame, pl.Date())
-        )
-        lines = frame.select("episode_id", "patient_id", "source_file", "source_row", "row_entity").with_columns(
-            pl.lit(declared.attribute).alias("attribute"), text.alias("value"), date.alias("value_date")
-        )
-        if declared.is_free_text:
-            patterns = context.library.network.privacy.identifier_patterns
-            is_leak = lines.select(holds_identifier(pl.col("value"), identifiers, patterns).alias("leak"))["leak"]
-            reader.findings.append(
-                finding_frame(
-                    lines.filter(is_leak).with_columns(pl.col("row_entity").alias("entity")),
-                    rule=TEXT_IDENTIFIER,
-                    kind="privacy",
-                    severity="void_value",
-                    message=f"{declared.attribute}: the text names a person, an address or a number; it was not stored",
-                    item=declared.attribute,
-                )
-            )
-            lines = lines.filter(~is_leak)
-        frames.append(lines.filter(pl.col("value").is_not_null()).select(list(_schema("attribute"))))
-    return pl.concat(frames)
-
-
-def read_sessions(reader: FieldReader, source: SourceMapping) -> pl.DataFrame:
-    """Treatment sessions."""
-    declared = source.sessions
-    if declared is None:
-        return pl.DataFrame(schema=_schema("session"))
-    frame = reader.frame
-    attended = declared.is_attended
-    return (
-        frame.select("episode_id", "patient_id", "source_file", "source_row")
-        .with_columns(
-            reader.number(declared.session_number, "session_number").cast(pl.Int32, strict=False),
-            reader.date(declared.session_date, "session_date")
-            if declared.session_date
-            else nothing("session_date", frame, pl.Date()),
-            reader.flag(attended, "is_attended") if attended else nothing("is_attended", frame, pl.Boolean()),
-        )
-        .filter(pl.col("session_number").is_not_null())
-        .select(list(_schema("session")))
-    )
+    rows = rows.with_columns(context.pseudonyms.ids("therapist", rows, [pl.col("therapist")]).alias("therapist"))
+    of_site = context.pseudonyms.ids("therapist", rows, [pl.lit(context.site.site), pl.col("therapist")])
+    return rows.select(pl.when(pl.col("therapist").is_not_null()).then(of_site).alias("therapist_id"))["therapist_id"]
 
 
 def merge_lines(lines: pl.DataFrame, key: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -182,5 +104,76 @@ def merge_lines(lines: pl.DataFrame, key: str) -> tuple[pl.DataFrame, pl.DataFra
     return merged.select(lines.columns), pl.concat(findings)
 
 
-def _schema(table: str) -> dict[str, pl.DataType]:
-    return ENTITY_TABLES[table] | {"source_file": pl.String(), "source_row": pl.Int64()}
+def implicit_episodes(readers: list[FieldReader], context: Context) -> pl.DataFrame:
+    """Where a site describes no courses at all, each patient has one, without dates."""
+    frame = pl.concat([reader.frame.select("patient_id", *ROW) for reader in readers]).sort(ROW)
+    frame = frame.unique("patient_id", keep="first", maintain_order=True)
+    frame = frame.with_columns(pl.lit(SINGLE_EPISODE).alias("episode_key"))
+    frame = frame.with_columns(
+        episode_ids(frame, context), pl.lit(_schedule(context), dtype=pl.String).alias("schedule")
+    )
+    return frame.select(
+        [
+            (pl.col(c) if c in frame.columns else pl.lit(None)).cast(dtype).alias(c)
+            for c, dtype in table_columns("episode").items()
+        ]
+    )
+
+
+def known_courses(episodes: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """Courses of this delivery, and those that earlier ones of an incremental site brought, with their dates."""
+    columns = ["patient_id", "episode_id", *EPISODE_DATES]
+    here = episodes.select(columns)
+    earlier = context.known_episodes.select(columns).join(here, on="episode_id", how="anti")
+    return pl.concat([here, earlier])
+
+
+def assign_courses(reader: FieldReader, source: SourceMapping, known: pl.DataFrame) -> pl.DataFrame:
+    """Give every row its course: the row's own key, else the patient's course that had begun by the row's date."""
+    frame = reader.frame
+    columns = [*frame.columns, *EPISODE_DATES]
+    courses = known.with_columns(pl.len().over("patient_id").alias("n_courses"))
+    only = courses.filter(pl.col("n_courses") <= 1).drop("n_courses")
+    several = courses.filter(pl.col("n_courses") > 1).drop("n_courses")
+    own = frame.filter(pl.col("episode_id").is_not_null()).join(
+        known.drop("patient_id"), on="episode_id", how="left", maintain_order="left"
+    )
+    rest = frame.filter(pl.col("episode_id").is_null()).drop("episode_id")
+    simple = rest.join(several, on="patient_id", how="anti", maintain_order="left") if several.height else rest
+    simple = simple.join(only, on="patient_id", how="left", maintain_order="left")
+    parts = [own, simple]
+    if several.height:
+        parts.append(_by_date(reader, source, rest.join(several, on="patient_id", how="semi"), several))
+    parts = [part.select(columns) for part in parts if part.height]
+    if not parts:
+        return simple.select(columns)
+    return parts[0] if len(parts) == 1 else pl.concat(parts).sort(ROW)
+
+
+def _by_date(reader: FieldReader, source: SourceMapping, rows: pl.DataFrame, courses: pl.DataFrame) -> pl.DataFrame:
+    """Of several courses the latest that had begun by the row's date; where none had, the first."""
+    rows = rows.with_columns(_row_dates(rows, reader, source))
+    begun = (pl.col("admission_date") <= pl.col("row_date")).fill_null(False)
+    chosen = (
+        rows.join(courses, on="patient_id", how="left")
+        .with_columns(begun.alias("begun"))
+        .sort([*ROW, "begun", "admission_date", "episode_id"])
+        .with_columns(pl.col("begun").any().over(ROW).alias("any_begun"))
+    )
+    return pl.concat(
+        [
+            chosen.filter(pl.col("any_begun") & pl.col("begun")).unique(ROW, keep="last", maintain_order=True),
+            chosen.filter(~pl.col("any_begun")).unique(ROW, keep="first", maintain_order=True),
+        ]
+    )
+
+
+def _row_dates(rows: pl.DataFrame, reader: FieldReader, source: SourceMapping) -> pl.Series:
+    """The first readable date among a row's forms, to choose between two courses of one patient."""
+    columns = dict.fromkeys(form.date for form in source.forms if form.date)
+    dates = [
+        parsed_dates(rows[exported(column)], reader.date_formats).alias(f"d{n}") for n, column in enumerate(columns)
+    ]
+    if not dates:
+        return nothing("row_date", rows, pl.Date())
+    return pl.DataFrame(dates).select(pl.coalesce(pl.all()).alias("row_date"))["row_date"]

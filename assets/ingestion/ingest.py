@@ -7,19 +7,21 @@ What does not: Dagster's wiring (`assets.ingestion.definitions`) and every rule 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from assets.ingestion import lake
-from assets.ingestion.context import Context
-from assets.ingestion.landing import Delivery, LandingError, deliveries_of, recipe_fingerprint
-from assets.ingestion.mapping import MappedDelivery, map_delivery
+from assets.ingestion.examine import examine
+from assets.ingestion.fingerprints import Look, is_at_rest
+from assets.ingestion.landing import Delivery, LandingError, deliveries_of, known_files, recipe_fingerprint
+from assets.ingestion.mapping import MappedDelivery
 from assets.ingestion.readers.protocol import READER_VERSION
 from assets.ingestion.receipts import ACCEPTED, Receipt, append_receipt, latest_receipts, read_receipts
-from assets.ingestion.source import DeliveryError, land
-from checks.contracts import enforce
-from checks.gate import GateCheck, judge_delivery
+from assets.ingestion.source import DeliveryError
+from checks.gate import GateCheck
 from checks.keys import Pseudonymiser
+from codebook.declaration import fingerprint
 from codebook.library import Library
 from codebook.site import Site
 
@@ -28,13 +30,18 @@ Action = Literal["ingest", "rework", "skip"]
 
 @dataclass(frozen=True)
 class PlannedDelivery:
-    """One delivery and what is to be done with it; `last` is the last word on it so far."""
+    """One delivery and what is to be done with it; `last` is the last word on it so far.
+
+    `looks`: what could be seen of its files before they were hashed. `same_as`: an earlier delivery of the same files.
+    """
 
     delivery: Delivery
     action: Action
     content_fingerprint: str
     recipe_fingerprint: str
     last: Receipt | None
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    same_as: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,31 +58,75 @@ class StagedDelivery:
 
 
 def plan_site(
-    library: Library, site: Site, pseudonyms: Pseudonymiser, as_of: dt.date | None = None
+    library: Library,
+    site: Site,
+    pseudonyms: Pseudonymiser,
+    as_of: dt.date | None = None,
+    *,
+    is_verified: bool = False,
+    again_from: str | None = None,
 ) -> list[PlannedDelivery]:
     """Every delivery of a site with what it needs: both fingerprints known means skip, a new recipe means rework.
 
+    What an increment comes to depends on the courses that earlier ones brought: its recipe names all that came before,
+    so that one that arrives late has those after it read again.
+
+    Args:
+        as_of: only deliveries of that day and before.
+        is_verified: hash every file, also those that look as they did.
+        again_from: rework known deliveries of that name and later, whatever is known of them ("": all).
+
     Raises:
-        LandingError: a name that is no delivery, or new content under an old name.
+        LandingError: a name that is no delivery, files that cannot be read, or new content under an old name.
     """
-    receipts = read_receipts(library.folder.state, site.site)
-    latest = latest_receipts(receipts)
+    latest = latest_receipts(read_receipts(library.folder.state, site.site))
+    known = known_files(library.folder.lake, site.landing_name, not is_verified)
+    recipes: dict[str, str] = {}
+    before = ""
     planned = []
-    for delivery in deliveries_of(library.folder.landing, site.site, as_of):
-        content = delivery.content_fingerprint()
-        recipe = recipe_fingerprint(library, site, delivery, READER_VERSION, pseudonyms.key_id)
+    for delivery in deliveries_of(library.folder.landing, site.landing_name, as_of):
+        looks = delivery.looks()
+        content = delivery.content_fingerprint(known)
+        start = site.mapping_for(delivery.name).from_delivery
+        if start not in recipes:
+            recipes[start] = recipe_fingerprint(library, site, delivery, READER_VERSION, pseudonyms.key_id)
+        recipe = recipes[start]
+        if site.delivery.mode == "increment":
+            recipe = fingerprint(recipe, before)
+            before = fingerprint(recipe, content)
         last = latest.get(delivery.name)
         if last is not None and last.content_fingerprint != content:
             raise LandingError(
-                f"landing/{site.site}/{delivery.name} has changed since it was taken on "
+                f"{delivery.place} has changed since it was taken on "
                 f"{last.received_at:%Y-%m-%d}; put the old files back and land the new ones as a new delivery"
             )
         action: Action = "ingest"
         if last is not None:
-            is_there = not last.is_accepted or lake.holds(library.folder.lake, site.site, delivery.name)
-            action = "skip" if last.recipe_fingerprint == recipe and is_there else "rework"
-        planned.append(PlannedDelivery(delivery, action, content, recipe, last))
-    return planned
+            is_again = again_from is not None and delivery.name >= again_from
+            is_known = last.recipe_fingerprint == recipe and _is_there(library, last)
+            action = "skip" if is_known and not is_again else "rework"
+        planned.append(PlannedDelivery(delivery, action, content, recipe, last, looks))
+    if as_of is None:
+        known.save()
+    return [replace(item, same_as=_same_as(item, planned)) for item in planned]
+
+
+def _is_there(library: Library, last: Receipt) -> bool:
+    """Whether the lake still holds what a receipt says."""
+    if last.is_accepted:
+        return lake.holds(library.folder.lake, last.site_id, last.delivery)
+    return not last.n_rows_landed or lake.keeps_held(library.folder.lake, last.site_id, last.delivery)
+
+
+def _same_as(item: PlannedDelivery, planned: Iterable[PlannedDelivery]) -> str | None:
+    """The first delivery that brought the same files; None for that one itself, and where nothing came twice."""
+
+    def came(other: PlannedDelivery) -> tuple[dt.datetime, str]:
+        return (other.last.received_at if other.last else dt.datetime.max), other.delivery.name
+
+    twins = [other for other in planned if other.content_fingerprint == item.content_fingerprint and other.looks]
+    first = min(twins, key=came, default=item)
+    return None if first.delivery.name == item.delivery.name else first.delivery.name
 
 
 def stage_delivery(library: Library, site: Site, planned: PlannedDelivery, pseudonyms: Pseudonymiser) -> StagedDelivery:
@@ -83,45 +134,45 @@ def stage_delivery(library: Library, site: Site, planned: PlannedDelivery, pseud
 
     Raises:
         ContractError: what would be stored breaks its contract (a fault of Concord's, not of the unit).
+        LandingError: the files changed while they were read, or cannot be read any more.
+        OSError: the lake cannot be written; nothing is staged then.
     """
     delivery, folder = planned.delivery, library.folder
     earlier = [r for r in _accepted(library, site) if r.delivery < delivery.name]
-    is_incremental = site.delivery.mode == "increment"
     try:
-        mapping = site.mapping_for(delivery.name)
-        landed = land(site, mapping, delivery, library)
-        known = lake.known_episodes(folder.lake, site.site, [r.delivery for r in earlier] if is_incremental else [])
-        mapped = map_delivery(landed, Context(library, site, mapping, pseudonyms, delivery.date, known))
+        examined = examine(library, site, delivery, pseudonyms, earlier)
     except DeliveryError as problem:
+        _refuse_changed(planned)
         return _held_unread(site, planned, str(problem))
-    enforce(mapped.tables, library.instruments)
-    checks = judge_delivery(
-        mapped.tables,
-        n_landed=mapped.n_landed,
-        n_quarantined=mapped.n_quarantined,
-        n_before=earlier[-1].n_rows_accepted if earlier and not is_incremental else None,
-        identifiers=mapped.identifiers,
-        patterns=library.network.privacy.identifier_patterns,
-        thresholds=library.network.gate,
-    )
-    failed = [check.message for check in checks if not check.is_passed]
-    gate = f"held: {'; '.join(failed)}" if failed else ACCEPTED
-    lake.stage(folder.lake, site.site, delivery.name, mapped.tables, mapped.local_refs)
-    readable = GateCheck("readable", True, 0, mapped.n_files, f"{mapped.n_files} files were read as declared")
-    return StagedDelivery((readable, *checks), _receipt(site, planned, mapped, gate))
+    _refuse_changed(planned)
+    mapped = examined.mapped
+    try:
+        lake.stage(folder.lake, site.site, delivery.name, mapped.tables, mapped.local_refs)
+    except BaseException:
+        lake.discard(folder.lake, site.site, delivery.name)
+        raise
+    failed = "; ".join(check.message for check in examined.failed)
+    return StagedDelivery(examined.checks, _receipt(site, planned, mapped, f"held: {failed}" if failed else ACCEPTED))
+
+
+def _refuse_changed(planned: PlannedDelivery) -> None:
+    """What was read must be what was fingerprinted: no receipt may speak of half a transfer."""
+    delivery = planned.delivery
+    looks = delivery.looks()
+    is_same = looks == planned.looks and all(is_at_rest(look) for look in looks.values())
+    if not is_same and delivery.content_fingerprint() != planned.content_fingerprint:
+        raise LandingError(f"{delivery.place} changed while it was being read; run again when its transfer has ended")
 
 
 def accept(library: Library, staged: StagedDelivery) -> None:
-    """Promote a staged delivery into the lake, then write its receipt."""
-    receipt = staged.receipt
-    lake.promote(library.folder.lake, receipt.site_id, receipt.delivery)
-    append_receipt(library.folder.state, receipt)
+    """Promote a staged delivery into the lake together with its receipt."""
+    lake.promote(library.folder.lake, library.folder.state, staged.receipt)
 
 
 def hold(library: Library, staged: StagedDelivery) -> None:
-    """Drop what was staged and write the receipt that says why; an earlier reading in the lake stays."""
+    """Keep what was found and rejected apart, and write the receipt that says why; an earlier reading stays."""
     receipt = staged.receipt
-    lake.discard(library.folder.lake, receipt.site_id, receipt.delivery)
+    lake.keep_held(library.folder.lake, receipt.site_id, receipt.delivery)
     append_receipt(library.folder.state, receipt)
 
 
@@ -148,6 +199,7 @@ def _held_unread(site: Site, planned: PlannedDelivery, reason: str) -> StagedDel
         received_at=_received_at(planned),
         unmapped_columns="",
         gate=f"held: {reason}",
+        notes=" | ".join(_repeats(planned)),
     )
     return StagedDelivery((check,), receipt)
 
@@ -170,7 +222,14 @@ def _receipt(site: Site, planned: PlannedDelivery, mapped: MappedDelivery, gate:
         received_at=_received_at(planned),
         unmapped_columns="; ".join(mapped.unmapped),
         gate=gate,
+        n_rows_unused=mapped.n_rows_unused,
+        unused_files="; ".join(mapped.unused_files),
+        notes=" | ".join([*_repeats(planned), *mapped.notes]),
     )
+
+
+def _repeats(planned: PlannedDelivery) -> list[str]:
+    return [f"the same files as delivery {planned.same_as}"] if planned.same_as else []
 
 
 def _received_at(planned: PlannedDelivery) -> dt.datetime:

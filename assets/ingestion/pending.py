@@ -1,35 +1,67 @@
-"""Between staging and promotion: which delivery a run is about, and the receipt that waits beside what is staged.
+"""Between staging and promotion: which deliveries a run is about, and the receipt that waits beside what is staged.
 
-What belongs here: the hand-over between two assets that may run in two processes.
+What belongs here: the choice, and the hand-over between two assets that may run in two processes.
 What does not: receipts that count (`assets.ingestion.receipts`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from assets.ingestion.ingest import PlannedDelivery, StagedDelivery, plan_site
+from assets.ingestion.ingest import PlannedDelivery, StagedDelivery, accept, hold, plan_site, stage_delivery
 from assets.ingestion.landing import LandingError
 from assets.ingestion.receipts import receipt_from_line, receipt_line
+from assets.run_context import BACKFILL_TAG, DELIVERY_TAG, REWORK_TAG
+from checks.contracts import ContractError
 from checks.keys import Pseudonymiser
 from codebook.library import Library
 from codebook.site import Site
 
+ALL = "all"
+"""Value of the rework tag that names no delivery to begin with."""
 
-def choose(library: Library, site: Site, pseudonyms: Pseudonymiser, delivery: str | None) -> PlannedDelivery:
-    """The named delivery; without a name the oldest that is not yet taken.
+
+def choose(library: Library, site: Site, pseudonyms: Pseudonymiser, tags: Mapping[str, str]) -> list[PlannedDelivery]:
+    """What a run is about: the delivery that its tags name; for a rework or a backfill all, oldest first; else the
+    oldest that is not yet taken.
 
     Raises:
         LandingError: there is no such delivery, or nothing is waiting.
     """
-    planned = plan_site(library, site, pseudonyms)
+    delivery = tags.get(DELIVERY_TAG)
+    start = tags.get(REWORK_TAG, ALL if BACKFILL_TAG in tags else None)
+    again_from = None if start is None or delivery else ("" if start == ALL else start)
+    planned = plan_site(library, site, pseudonyms, again_from=again_from)
+    if delivery is not None:
+        named = [item for item in planned if item.delivery.name == delivery]
+        if not named:
+            names = ", ".join(item.delivery.name for item in planned) or "nothing"
+            raise LandingError(f"landing/{site.landing_name} holds no delivery '{delivery}'; it holds {names}")
+        return named
+    waiting = [item for item in planned if item.action != "skip"]
+    if not waiting:
+        raise LandingError(f"nothing new lies in landing/{site.landing_name}")
+    return waiting if again_from is not None else waiting[:1]
+
+
+def take_all(
+    library: Library, site: Site, pseudonyms: Pseudonymiser, planned: Iterable[PlannedDelivery]
+) -> tuple[list[StagedDelivery], list[str]]:
+    """Take deliveries one after the other, each through its own gate; one that is held or fails stops no other.
+
+    Returns them, and a sentence for each that failed.
+    """
+    taken, problems = [], []
     for item in planned:
-        if item.delivery.name == delivery or (delivery is None and item.action != "skip"):
-            return item
-    if delivery is None:
-        raise LandingError(f"nothing new lies in landing/{site.site}")
-    names = ", ".join(item.delivery.name for item in planned) or "nothing"
-    raise LandingError(f"landing/{site.site} holds no delivery '{delivery}'; it holds {names}")
+        try:
+            staged = stage_delivery(library, site, item, pseudonyms)
+            (hold if staged.failed else accept)(library, staged)
+        except (LandingError, ContractError, OSError) as error:
+            problems.append(f"delivery {item.delivery.name}: {error}")
+        else:
+            taken.append(staged)
+    return taken, problems
 
 
 def _waiting(library: Library, site: str) -> Path:

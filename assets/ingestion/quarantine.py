@@ -10,16 +10,16 @@ import json
 import polars as pl
 
 from assets.ingestion.columns import ROW_COLUMNS, is_exported, plain
+from assets.ingestion.named import personal_columns
 from assets.ingestion.source import LandedSource
-from codebook.site import SourceMapping
 
 
 def quarantine_frame(held: pl.DataFrame, sources: list[LandedSource]) -> pl.DataFrame:
     """`held` (source_file, source_row, rule) with `row_json`; null where the row could not be parsed."""
     contents: dict[tuple[str, int], str] = {}
     for source in sources:
-        frame = source.frame.join(held, on=list(ROW_COLUMNS), how="semi")
-        hidden = _hidden(source.mapping) | source.identifiers
+        frame = source.arrived.join(held, on=list(ROW_COLUMNS), how="semi")
+        hidden = personal_columns(source.mapping) | source.identifiers
         keep = [c for c in frame.columns if is_exported(c) and plain(c) not in hidden]
         for row in frame.iter_rows(named=True):
             place = (row["source_file"], row["source_row"])
@@ -29,17 +29,3 @@ def quarantine_frame(held: pl.DataFrame, sources: list[LandedSource]) -> pl.Data
     return held.select(
         "rule", pl.Series("row_json", texts, dtype=pl.String), pl.col("source_file"), pl.col("source_row")
     )
-
-
-def _hidden(source: SourceMapping) -> set[str]:
-    """Columns that say who someone is, or could: they never go into row_json."""
-    hidden = set(source.identity.columns) | {a.column for a in source.attributes if a.is_free_text}
-    for column in (
-        source.local_ref,
-        source.patient.birth_date if source.patient else None,
-        source.episode.therapist if source.episode else None,
-        source.episode.key if source.episode else None,
-    ):
-        if column is not None:
-            hidden.add(column)
-    return hidden

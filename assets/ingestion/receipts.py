@@ -35,6 +35,10 @@ class Receipt:
     received_at: dt.datetime
     unmapped_columns: str
     gate: str
+    n_rows_unused: int | None = None
+    """Rows accepted of which no mapping took anything; None: a receipt of before this was counted, or a held file."""
+    unused_files: str = ""
+    notes: str = ""
 
     @property
     def is_accepted(self) -> bool:
@@ -57,6 +61,9 @@ RECEIPT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "received_at": pl.Datetime("us"),
     "unmapped_columns": pl.String,
     "gate": pl.String,
+    "n_rows_unused": pl.Int64,
+    "unused_files": pl.String,
+    "notes": pl.String,
 }
 
 

@@ -5,19 +5,29 @@ What belongs here: identity, keys and the set of rejected rows. What does not: t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import polars as pl
 
-from assets.ingestion.columns import ROW_COLUMNS, exports, is_exported
+from assets.ingestion.columns import ROW_COLUMNS, exported, exports, is_exported
+from assets.ingestion.context import Context
+from assets.ingestion.pivot import PLACE_OF
 from assets.ingestion.source import LandedSource
 from checks.findings import (
     ROW_DUPLICATE,
+    ROW_IDENTITY_INVALID,
     ROW_IDENTITY_MISSING,
     ROW_KEY_CONFLICT,
     ROW_RULES,
+    ROW_SITE_UNKNOWN,
     finding_frame,
 )
 from checks.keys import Pseudonymiser, content_hashes
+from checks.national_numbers import normalise
+from codebook.site import Identity
 
+ROW = list(ROW_COLUMNS)
 REJECTION_COLUMNS = {
     "source_file": pl.String,
     "source_row": pl.Int64,
@@ -33,38 +43,104 @@ def no_rejections() -> pl.DataFrame:
     return pl.DataFrame(schema=REJECTION_COLUMNS)
 
 
-def identify(source: LandedSource, site: str, pseudonyms: Pseudonymiser) -> pl.DataFrame:
-    """The source's rows with `patient_id`, `row_entity` (id of the row by its declared key) and `content`."""
-    frame, declared = source.frame, source.mapping
-    identity = declared.identity
-    scope = [] if identity.scope == "network" else [pl.lit(site)]
-    who = [pl.col(ROW_COLUMNS[0]), pl.col(ROW_COLUMNS[1])] if identity.is_source_row else exports(identity.columns)
-    patients = pseudonyms.ids("patient", frame, who)
-    if scope:
-        patients = pl.Series(
-            [None if p is None else pseudonyms.id_of("patient", site, p) for p in patients], dtype=pl.String
-        )
-    values = [c for c in frame.columns if is_exported(c)]
-    content = content_hashes(frame, values)
-    frame = frame.with_columns(patients.alias("patient_id"), content.alias("content"))
-    key = exports(declared.key) if declared.key else [pl.col("content")]
-    nameless = pl.when(pl.col("patient_id").is_null()).then(pl.col("content"))  # the key says nothing without a person
-    entity = pseudonyms.ids("row", frame, [pl.lit(site), pl.lit(declared.name), *key, nameless])
-    return frame.with_columns(entity.alias("row_entity"))
+@dataclass(frozen=True)
+class RowIds:
+    """Ids of a source's rows by their declared key, made only for the rows that a finding is about.
+
+    `key`, `columns`: `export.` columns that name a row, and that make its content.
+    """
+
+    site: str
+    source: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    pseudonyms: Pseudonymiser
+
+    def content(self, frame: pl.DataFrame) -> pl.Series:
+        """Hash of everything that was read of each row."""
+        return content_hashes(frame, self.columns).alias("content")
+
+    def name(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """`frame` with `row_entity`: the id from the key; from the content where there is no key or no patient."""
+        frame = frame.with_columns(self.content(frame).alias("row_content"))
+        key = [pl.col(column) for column in self.key] or [pl.col("row_content")]
+        nameless = pl.when(pl.col("patient_id").is_null()).then(pl.col("row_content"))
+        ids = self.pseudonyms.ids("row", frame, [pl.lit(self.site), pl.lit(self.source), *key, nameless])
+        return frame.with_columns(ids.alias("row_entity")).drop("row_content")
 
 
-def reject_rows(frame: pl.DataFrame, has_key: bool) -> pl.DataFrame:
-    """Rows without identity, rows that stand there twice, and rows of one key with different contents."""
-    nameless = frame.filter(pl.col("patient_id").is_null())
-    named = frame.filter(pl.col("patient_id").is_not_null())
-    rejected = [rejection(nameless, ROW_IDENTITY_MISSING)]
-    if has_key:
-        rejected.append(clashes(named, ["row_entity"]))
+@dataclass(frozen=True)
+class IdentifiedSource:
+    """A source whose rows have `patient_id`, with the ids of its rows."""
+
+    source: LandedSource
+    frame: pl.DataFrame
+    ids: RowIds
+
+
+def identify(source: LandedSource, context: Context) -> IdentifiedSource:
+    """The source's rows with `patient_id` (null where nobody is named) and `is_number_wrong`."""
+    declared = source.mapping
+    frame = with_patients(source.frame, declared.identity, context)
+    columns = tuple(column for column in source.frame.columns if is_exported(column))
+    key = tuple(exported(column) for column in declared.key)
+    ids = RowIds(context.site.site, declared.name, key, columns, context.pseudonyms)
+    return IdentifiedSource(source, frame, ids)
+
+
+def with_patients(frame: pl.DataFrame, identity: Identity, context: Context) -> pl.DataFrame:
+    """`frame` with `patient_id`, and `is_number_wrong`: a national number stands there whose check digits fail."""
+    who = [pl.col(column) for column in ROW] if identity.is_source_row else exports(identity.columns)
+    frame = frame.with_columns(pl.lit(False).alias("is_number_wrong"))
+    if identity.number is not None:
+        number = frame.select(pl.concat_str(who, ignore_nulls=True).alias("number"))["number"]
+        number = number.to_frame().select(pl.when(pl.col("number") != "").then(pl.col("number")))["number"]
+        normal = normalise(identity.number, number, context.delivery_date)
+        is_wrong = ~normal["is_valid"].fill_null(True)
+        frame = frame.with_columns(normal["number"].alias("number"), is_wrong.alias("is_number_wrong"))
+        who = [pl.when(~pl.col("is_number_wrong")).then(pl.col("number"))]
+    frame = frame.with_columns(context.pseudonyms.ids("patient", frame, who).alias("patient_id"))
+    if identity.number is not None:
+        frame = frame.drop("number")
+    if identity.scope == "site":
+        of_site = context.pseudonyms.ids("patient", frame, [pl.lit(context.site.site), pl.col("patient_id")])
+        frame = frame.with_columns(pl.when(pl.col("patient_id").is_not_null()).then(of_site).alias("patient_id"))
+    return frame
+
+
+def reject_rows(rows: IdentifiedSource, context: Context) -> pl.DataFrame:
+    """Rows of no unit, without identity, that stand there twice, and of one key with different contents."""
+    frame, ids = rows.frame, rows.ids
+    if context.site.parts is not None and context.site.part_of is None:
+        return rejection(ids.name(frame), ROW_SITE_UNKNOWN)
+    wrong = frame.filter("is_number_wrong")
+    nameless = frame.filter(pl.col("patient_id").is_null() & ~pl.col("is_number_wrong"))
+    rejected = [rejection(ids.name(wrong), ROW_IDENTITY_INVALID), rejection(ids.name(nameless), ROW_IDENTITY_MISSING)]
+    if ids.key:
+        repeated = frame.filter(pl.col("patient_id").is_not_null()).filter(pl.len().over(ids.key) > 1)
+        rejected.append(clashes(ids.name(repeated.with_columns(ids.content(repeated))), ["row_entity"]))
+    rejected.append(_unpivoted(rows, context))
     return pl.concat(rejected)
 
 
-def clashes(frame: pl.DataFrame, key: list[str]) -> pl.DataFrame:
-    """Rejections among rows that share a key: all of them where contents differ, all but the first where not."""
+def _unpivoted(rows: IdentifiedSource, context: Context) -> pl.DataFrame:
+    """Rows that could not be pivoted because their answer stands there twice."""
+    source, pivot = rows.source, rows.source.mapping.pivot
+    if pivot is None or not source.clashing.height:
+        return no_rejections()
+    lost = source.arrived.join(source.clashing, on=ROW, how="inner", maintain_order="left")
+    lost = with_patients(lost, source.mapping.identity, context)
+    columns = tuple(column for column in source.arrived.columns if is_exported(column))
+    key = tuple(exported(column) for column in (*pivot.rows, pivot.names))
+    named = RowIds(rows.ids.site, rows.ids.source, key, columns, rows.ids.pseudonyms).name(lost)
+    return pl.concat([rejection(part, str(rule)) for (rule,), part in named.partition_by("rule", as_dict=True).items()])
+
+
+def clashes(frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """Rejections among rows that share a key: all of them where contents differ, all but the first where not.
+
+    `frame` brings row_entity, patient_id and content.
+    """
     counted = frame.filter(pl.len().over(key) > 1)
     if not counted.height:
         return no_rejections()
@@ -78,7 +154,7 @@ def clashes(frame: pl.DataFrame, key: list[str]) -> pl.DataFrame:
 
 
 def rejection(rows: pl.DataFrame, rule: str) -> pl.DataFrame:
-    """`rows` as rejected by `rule`."""
+    """`rows`, which bring patient_id and row_entity, as rejected by `rule`."""
     return rows.select(
         *ROW_COLUMNS,
         pl.lit(rule).alias("rule"),
@@ -97,3 +173,19 @@ def rejection_findings(rejected: pl.DataFrame) -> pl.DataFrame:
         for rule, (kind, message) in ROW_RULES.items()
     ]
     return pl.concat(frames)
+
+
+def whole_forms(rejected: pl.DataFrame, sources: Sequence[LandedSource]) -> pl.DataFrame:
+    """`rejected` with every row that went into one pivoted row with one of them."""
+    while True:
+        found = [rejected]
+        for source in sources:
+            if source.members is None:
+                continue
+            touched = source.members.join(rejected, on=ROW, how="inner").drop(ROW, "is_read")
+            lost = source.members.join(touched, on=PLACE_OF, how="inner")
+            found.append(lost.select(list(REJECTION_COLUMNS)))
+        extended = pl.concat(found).unique([*ROW, "rule"], keep="first", maintain_order=True)
+        if extended.height == rejected.height:
+            return rejected
+        rejected = extended

@@ -13,7 +13,7 @@ PUBLISHED = dg.AssetKey(["publishing", "pages"])
 
 @dg.asset(key=PUBLISHED, deps=[SEALED], required_resource_keys={"network"}, group_name="publishing", kinds={"altair"})
 def pages(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """The pages, tables and figures of published/public and published/network."""
+    """The pages, tables and figures of published/public, published/network and published/sites."""
     from importlib.metadata import version
 
     from assets.publishing.publish import RunSummary, publish

@@ -1,4 +1,4 @@
-"""Publishing: from the sealed warehouse to `published/public` and `published/network`, one swap per audience.
+"""Publishing: from the sealed warehouse to `published/{public,network,sites}`, one swap per audience.
 
 What belongs here: which files an audience gets, and putting them in place. What does not: content (`public`,
 `network`) or layout (`templates`). Pages hold no time of day: the same warehouse gives the same bytes.
@@ -16,15 +16,20 @@ from typing import Any
 import polars as pl
 
 from assets.publishing import figures, formatting, network, public, words
+from assets.publishing.delivery_report import reports
 from assets.publishing.disclosure import Disclosure
+from assets.publishing.local_refs import local_refs
 from assets.publishing.sources import RunSummary, Warehouse
 from assets.publishing.units import Unit, units
+from assets.publishing.worklist import harmless, open_findings, worklist, write_worklist
+from checks.identity import read_identities
 from codebook.library import Library
 
 __all__ = ["RunSummary", "publish"]
 
 TEMPLATES = Path(__file__).parent / "templates"
-PUBLIC, NETWORK = "public", "network"
+PUBLIC, NETWORK, SITES = "public", "network", "sites"
+OWNER_ONLY = 0o700
 
 
 def _quiet(_: str) -> None:
@@ -38,12 +43,12 @@ def publish(
     run: RunSummary,
     on_progress: Callable[[str], None] = _quiet,
 ) -> list[Path]:
-    """Write both audiences' folders from the sealed file and put each in place at once.
+    """Write each audience's folder from the sealed file and put each in place at once.
 
     Args:
         warehouse: the sealed DuckDB file; opened read only.
         library: the declarations it was built with.
-        published: folder that holds `public` and `network`; each is replaced whole.
+        published: folder that holds `public`, `network` and `sites`; each is replaced whole.
         run: the run's dates and code version.
         on_progress: is told one line per step.
 
@@ -56,7 +61,7 @@ def publish(
     published.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     with Warehouse(warehouse) as sealed:
-        for audience, write in ((PUBLIC, _write_public), (NETWORK, _write_network)):
+        for audience, write in ((PUBLIC, _write_public), (NETWORK, _write_network), (SITES, _write_sites)):
             on_progress(f"publishing {audience}")
             fresh = published / f".{audience}.new"
             shutil.rmtree(fresh, ignore_errors=True)
@@ -140,6 +145,22 @@ def _write_network(warehouse: Warehouse, library: Library, run: RunSummary, fold
     _write_table(folder / "tables" / "units", _unit_table(found))
     columns = ["site_id", "instrument", "occasion", "n_expected", "n_received", "n_scorable"]
     _write_table(folder / "tables" / "completeness", frame.select([*columns, "n_items_expected", "n_items_answered"]))
+
+
+def _write_sites(warehouse: Warehouse, library: Library, run: RunSummary, folder: Path) -> None:
+    """A folder per unit with its worklist and a report on each of its deliveries: its own patients' numbers, no ids."""
+    folder.chmod(OWNER_ONLY)
+    findings, known = open_findings(warehouse), read_identities(library.folder.state)
+    deliveries = warehouse.table("quality.delivery", "site_id, delivery")
+    for site in sorted({*library.sites, *(deliveries["site_id"] if deliveries.width else ())}):
+        refs = local_refs(library.folder.lake, site, known)
+        own = folder / site
+        (own / "deliveries").mkdir(parents=True)
+        write_worklist(worklist(findings, site, refs, library), own / "worklist")
+        for report in reports(warehouse, library, site, refs, deliveries) if deliveries.width else ():
+            page = _render("delivery.html.j2", library, run, report=report)
+            (own / "deliveries" / f"{report.name}.html").write_text(page, encoding="utf-8")
+            harmless(report.listed).write_csv(own / "deliveries" / f"{report.name}.csv", include_bom=True)
 
 
 def _unit_table(found: list[Unit]) -> pl.DataFrame:

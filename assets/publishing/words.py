@@ -10,37 +10,13 @@ import re
 from dataclasses import dataclass
 
 from assets.publishing.formatting import count, plural
+from checks.catalogue import rule_of
 from codebook.instrument import Instrument
 from codebook.library import Library
 from codebook.site import Site
 
 _ITEM_RULE = re.compile(r"^(?P<instrument>[a-z][a-z0-9_]*)-(?P<kind>range|code)-(?P<item>\d+)$")
-_FIELD_RULE = re.compile(r"^(?P<field>[a-z][a-z0-9_]*)-code$")
-
-_RULES = {
-    "row-unreadable": ("row that could not be split into columns", "rows that could not be split into columns"),
-    "row-identity-missing": ("row that does not say which patient", "rows that do not say which patient"),
-    "row-time-missing": ("row without a date or an occasion", "rows without a date or an occasion"),
-    "row-version-unknown": ("row whose form version cannot be told", "rows whose form version cannot be told"),
-    "row-key-conflict": ("row sharing its key with a different row", "rows sharing a key but not their contents"),
-    "row-duplicate": ("row delivered twice (one copy kept)", "rows delivered twice (one copy of each kept)"),
-    "row-episode-unknown": ("row about an unknown course of treatment", "rows about an unknown course of treatment"),
-    "date-unreadable": ("date that cannot be read", "dates that cannot be read"),
-    "date-implausible": ("date that cannot be right", "dates that cannot be right"),
-    "number-unreadable": ("number that cannot be read", "numbers that cannot be read"),
-    "occasion-unknown": ("occasion that the schedule does not know", "occasions that the schedule does not know"),
-    "visit-unscheduled": ("assessment outside the schedule", "assessments outside the schedule"),
-    "text-identifier": ("text with a name or number of a person", "texts with a name or number of a person"),
-    "supplied-differs": (
-        "supplied score that differs from the answers' score",
-        "supplied scores that differ from the answers' scores",
-    ),
-    "supplied-ignores-missing": (
-        "supplied score that takes no notice of missing items",
-        "supplied scores that take no notice of missing items",
-    ),
-    "assessment-corrected": ("assessment corrected since it first came", "assessments corrected since they first came"),
-}
+_FIELD_RULE = re.compile(r"^(?P<field>[a-z][a-z0-9_-]*)-(code|conflict)$")
 
 CLASSES = {
     "conformance": "not as agreed",
@@ -161,12 +137,11 @@ def rule_sentence(library: Library, site: str, rule: str, n: int) -> str:
             return f"{plural(n, 'answer')} with an unknown code {where}"
         bounds = _bounds(library, site, item["instrument"], int(item["item"]))
         return f"{plural(n, 'answer')} outside {bounds or 'the range'} {where}"
-    if rule in _RULES:
-        one, many = _RULES[rule]
-        return plural(n, one, many)
-    field = _FIELD_RULE.match(rule)
-    if field:
-        return f"{plural(n, 'unknown code')} in {field['field'].replace('_', ' ')}"
+    known = rule_of(rule)
+    if known is not None:
+        named = _FIELD_RULE.match(rule) if known.is_family else None
+        what = plural(n, known.one, known.many)
+        return f"{what} in {re.sub('[-_]', ' ', named['field'])}" if named else what
     return f"{count(n)} × {rule.replace('-', ' ').replace('_', ' ')}"
 
 

@@ -53,7 +53,7 @@ def _model_specs() -> list[dg.AssetSpec]:
 
 def lake_specs() -> list[dg.AssetSpec]:
     """The lake's tables as the build reads them: what accepted deliveries fill."""
-    sources = [node for node in _manifest()["sources"].values() if node["source_name"] == "lake"]
+    sources = [node for node in _manifest()["sources"].values() if node["source_name"] in {"lake", "held"}]
     return [dg.AssetSpec(dg.AssetKey(["lake", node["name"]]), deps=[ACCEPTED], group_name="lake") for node in sources]
 
 

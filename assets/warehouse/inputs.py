@@ -15,7 +15,12 @@ from typing import Any
 
 import polars as pl
 
+from assets.ingestion.acceptances import ACCEPTANCE_SCHEMA
+from assets.ingestion.answers import ANSWER_SCHEMA
+from assets.ingestion.lake import HELD_TABLES
 from assets.warehouse.inputs_codebook import CODEBOOK_INPUTS, codebook_rows
+from checks.catalogue import rule_rows
+from checks.identity import IDENTITY_SCHEMA
 from checks.lake_schema import EMPTY_PARTITION, lake_schema
 from codebook.library import Library
 
@@ -36,6 +41,7 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "mode": pl.String(),
         "cadence_days": pl.Int32(),
         "schedule": pl.String(),
+        "vanished": pl.String(),
     },
     "occasion": {
         "schedule": pl.String(),
@@ -58,6 +64,15 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "from_date": pl.Date(),
         "until_date": pl.Date(),
     },
+    "rule": {
+        "rule": pl.String(),
+        "pattern": pl.String(),
+        "rule_order": pl.Int32(),
+        "remedy": pl.String(),
+    },
+    "answer": ANSWER_SCHEMA,
+    "acceptance": ACCEPTANCE_SCHEMA,
+    "identity": IDENTITY_SCHEMA,
     "delivery": {
         "site_id": pl.String(),
         "delivery": pl.String(),
@@ -73,6 +88,9 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "received_at": pl.Datetime("us"),
         "unmapped_columns": pl.String(),
         "gate": pl.String(),
+        "n_rows_unused": pl.Int64(),
+        "unused_files": pl.String(),
+        "notes": pl.String(),
         "mode": pl.String(),
     },
 }
@@ -80,12 +98,22 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
 
 
 def write_inputs(
-    library: Library, deliveries: pl.DataFrame, as_of: dt.date | None, today: dt.date, folder: Path
+    library: Library,
+    deliveries: pl.DataFrame,
+    as_of: dt.date | None,
+    today: dt.date,
+    folder: Path,
+    *,
+    answers: pl.DataFrame | None = None,
+    acceptances: pl.DataFrame | None = None,
+    identity: pl.DataFrame | None = None,
 ) -> None:
     """Write every input of a build to `folder`; the same declarations give the same bytes.
 
     `deliveries` has one row per known delivery with the columns of `quality.delivery`; `mode` is taken from the site's
     declaration where the column is absent. Deliveries later than `as_of` are left out: they are not known yet.
+    `answers` and `acceptances` are what units and the network said about findings (ANSWER_SCHEMA, ACCEPTANCE_SCHEMA),
+    `identity` who was merged and split off (IDENTITY_SCHEMA).
 
     Raises:
         ValueError: `deliveries` lacks a column.
@@ -108,10 +136,15 @@ def write_inputs(
         "occasion": _occasion_rows(library),
         "due": _due_rows(library),
     }
+    rows["rule"] = rule_rows()
+    spoken = {"answer": answers, "acceptance": acceptances, "identity": identity}
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in INPUTS.items():
         if name == "delivery":
             frame = _delivery_frame(library, deliveries, as_of)
+        elif name in spoken:
+            given = spoken[name]
+            frame = pl.DataFrame(schema=schema) if given is None else given.select(list(schema))
         else:
             frame = pl.DataFrame([{column: row.get(column) for column in schema} for row in rows[name]], schema=schema)
         frame.write_parquet(folder / f"{name}.parquet")
@@ -122,8 +155,11 @@ def ensure_empty_lake(lake: Path, library: Library) -> None:
 
     A file is rewritten only when its schema is no longer the codebook's (an instrument got an item or a scale).
     """
-    for table, schema in lake_schema(library.instruments).items():
-        folder = lake / "accepted" / table / f"site={EMPTY_PARTITION}" / f"delivery={EMPTY_PARTITION}"
+    tables = lake_schema(library.instruments)
+    places = [(lake / "accepted" / table, schema) for table, schema in tables.items()]
+    places += [(lake / "held" / table, tables[table]) for table in HELD_TABLES]
+    for root, schema in places:
+        folder = root / f"site={EMPTY_PARTITION}" / f"delivery={EMPTY_PARTITION}"
         path = folder / "part.parquet"
         if path.is_file() and pl.read_parquet_schema(path) == pl.Schema(schema):
             continue
@@ -143,6 +179,7 @@ def _site_rows(library: Library) -> Iterable[dict[str, Any]]:
             "mode": site.delivery.mode,
             "cadence_days": site.delivery.cadence_days,
             "schedule": schedule.name if schedule else None,
+            "vanished": site.delivery.vanished,
         }
 
 

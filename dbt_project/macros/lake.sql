@@ -1,24 +1,43 @@
 {#- How SQL finds its rows in the lake. Which files count is decided here, when a model is compiled: DuckDB then opens
     only those, and what was compiled says which they were. -#}
 
-{#- Rows of one entity table that are valid now: the latest accepted delivery of a snapshot site, every accepted
-    delivery of a site that sends increments; of one key, the row of the latest delivery. -#}
-{% macro current_rows(table, keys) %}
+{#- Rows of one entity table that are valid now: the latest accepted delivery of a snapshot site and what vanished from
+    it and is kept, every accepted delivery of a site that sends increments; of one key, the row of the latest delivery.
+    `entity` and `record` say which vanished record a row is, or belongs to. -#}
+{% macro current_rows(table, keys, entity, record) %}
     select *
     from (
         select
             lake.*,
+            vanished.record_id is not null as is_vanished,
+            vanished.successor_episode_id,
             row_number() over (
-                partition by {{ keys | join(', ') }}
-                order by delivery desc, site, source_file, source_row
+                partition by lake.{{ keys | join(', lake.') }}
+                order by
+                    case when vanished.record_id is null then 0 else 1 end,
+                    lake.delivery desc, lake.site, lake.source_file, lake.source_row
             ) as row_rank
-        from {{ current_files([table], source('lake', table), source('inputs', 'delivery')) }} as lake
+        from {{ current_files([table], source('lake', table), source('inputs', 'delivery'), ref('stg_vanished')) }} as lake
+        {{ join_counted("'" ~ entity ~ "'", record) }}
     ) as ranked
     where row_rank = 1
 {% endmacro %}
 
+{#- Of rows called `lake`, those that count: of a current delivery, or kept although they vanished. -#}
+{% macro join_counted(entity, record) %}
+        inner join {{ ref('stg_delivery') }} as counted
+            on lake.site = counted.site_id and lake.delivery = counted.delivery
+        left join {{ ref('stg_vanished') }} as vanished
+            on vanished.fate = 'kept'
+            and vanished.entity = {{ entity }}
+            and lake.site = vanished.site_id
+            and lake.delivery = vanished.delivery
+            and vanished.record_id = {{ record }}
+        where counted.is_latest or counted.mode = 'increment' or vanished.record_id is not null
+{% endmacro %}
+
 {#- read_parquet over the files of `tables` that hold current rows, and the empty typed file of each. -#}
-{% macro current_files(tables, everything, deliveries, union_by_name=false) %}
+{% macro current_files(tables, everything, deliveries, vanished, union_by_name=false) %}
     {%- if not execute -%}
         {{ everything }}
     {%- else -%}
@@ -33,6 +52,22 @@
                 where gate = 'accepted'
             ),
 
+            kept as (
+                select
+                    site_id,
+                    delivery,
+                    table_name
+                from {{ vanished }}
+                where fate = 'kept'
+                union
+                select
+                    site_id,
+                    delivery,
+                    case entity when 'episode' then 'attribute' else 'missing_answer' end as table_name
+                from {{ vanished }}
+                where fate = 'kept' and entity in ('episode', 'assessment')
+            ),
+
             stored as (
                 select
                     file,
@@ -45,8 +80,15 @@
             select string_agg('''' || replace(stored.file, '''', '''''') || '''', ', ' order by stored.table_name, stored.file) as files
             from stored
             left join known on stored.site_id = known.site_id and stored.delivery = known.delivery
+            left join kept
+                on stored.site_id = kept.site_id
+                and stored.delivery = kept.delivery
+                and stored.table_name = kept.table_name
             where stored.table_name in ('{{ tables | join("', '") }}')
-                and (stored.site_id = '__none__' or known.mode = 'increment' or known.recency = 1)
+                and (
+                    stored.site_id = '__none__' or known.mode = 'increment' or known.recency = 1
+                    or kept.table_name is not null
+                )
         {%- endset -%}
         {%- set files = run_query(sql).rows[0]['files'] -%}
         read_parquet(
@@ -56,6 +98,33 @@
         )
     {%- endif -%}
 {% endmacro %}
+
+{#- One kind of record over all deliveries, with what tells whether it is the same under another key. -#}
+{% macro lake_record(
+    entity, record, relation, table_name=none, episode=none, date=none, sequence=none, rater=none, occasion=none, content=none
+) %}
+    select
+        site as site_id,
+        delivery,
+        '{{ entity }}' as entity,
+        {{ table_name or "'" ~ entity ~ "'" }} as table_name,
+        {{ record }} as record_id,
+        patient_id,
+        {{ episode or 'cast(null as ' ~ dbt.type_string() ~ ')' }} as episode_id,
+        {{ date or 'cast(null as date)' }} as record_date,
+        {{ sequence or 'cast(null as integer)' }} as sequence,
+        {{ rater or 'cast(null as ' ~ dbt.type_string() ~ ')' }} as rater,
+        {{ occasion or 'cast(null as ' ~ dbt.type_string() ~ ')' }} as occasion,
+        {{ content or 'cast(null as ' ~ dbt.type_string() ~ ')' }} as content_hash,
+        source_file,
+        source_row
+    from {{ relation }}
+{%- endmacro %}
+
+{#- Id of the finding that a record vanished. -#}
+{% macro vanished_finding(site, table_name, record) -%}
+    'f' || md5('record-vanished|' || {{ site }} || '|' || {{ table_name }} || '|' || {{ record }})
+{%- endmacro %}
 
 {#- read_parquet over every delivery of every instrument: the history of assessments, for columns that all have. -#}
 {% macro assessment_history() %}

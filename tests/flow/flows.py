@@ -21,6 +21,29 @@ TRIALS = {
         "redcap/REDCapR/longitudinal/dictionary.csv",
     ],
 }
+SAMPLES = {
+    "antidepressant/2020-06-01": ["trials/antidepressant_data.csv"],
+    "blank_for_gray/2025-09-01": ["redcap/REDCapR/blank-for-gray-status/*.csv"],
+    "cdisc_pilot/2020-08-21": ["dataset_json/*.json"],
+    "clinical_trial_1/2025-09-01": ["redcap/REDCapR/clinical-trial-1/*.csv"],
+    "dag/2025-09-01": ["redcap/REDCapR/dag/*.csv"],
+    "decimals/2025-09-01": ["redcap/REDCapR/decimal-comma-and-dot/*.csv"],
+    "fhir_phq9/2023-11-01": ["fhir/*.json"],
+    "longitudinal_csv/2025-09-01": ["redcap/REDCapR/longitudinal/*.csv"],
+    "longitudinal_xml/2025-09-01": ["redcap/REDCapR/longitudinal/project.xml"],
+    "openclinica/2013-08-01": ["openclinica/*.xml"],
+    "repeats/2025-09-01": ["redcap/REDCapR/repeating-instruments/*.csv"],
+    "secutrial_odm/2019-11-15": ["secutrial/*_CDISC.zip"],
+    "secutrial_utf16/2019-11-15": ["secutrial/*_utf16.zip"],
+    "secutrial_utf8/2019-11-15": ["secutrial/*_utf8bom.zip"],
+    "spss_category/2018-06-01": ["spss/ordered_category.sav"],
+    "spss_char/2018-06-01": ["spss/missing_char.sav"],
+    "spss_sample/2018-06-01": ["spss/sample_missing.sav"],
+    "spss_test/2018-06-01": ["spss/missing_test.sav"],
+    "survey/2025-09-01": ["redcap/REDCapR/survey/*.csv"],
+    "visits_xml/2017-01-01": ["redcap/iu/Visits.REDCap.xml"],
+}
+"""Delivery → the files under samples/ that it is made of."""
 
 
 def concord(*arguments: object, background: bool = False) -> subprocess.CompletedProcess[str] | subprocess.Popen[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgres import Cluster, cluster, programs
 from tiny_network import NETWORK, SCHEDULE, SITE, TinyNetwork
 
 from checks.keys import load_key, write_key
@@ -29,3 +30,13 @@ def make_network(tmp_path: Path) -> Callable[..., TinyNetwork]:
 @pytest.fixture
 def tiny(make_network: Callable[..., TinyNetwork]) -> TinyNetwork:
     return make_network()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Cluster]:
+    """A private PostgreSQL on loopback."""
+    binaries = programs()
+    if binaries is None:
+        pytest.skip("needs PostgreSQL's initdb; install the package postgresql")
+    with cluster(binaries) as running:
+        yield running

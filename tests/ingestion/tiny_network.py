@@ -67,11 +67,11 @@ class TinyNetwork:
         for file, text in files.items():
             (folder / f"{file}.csv").write_text(text, encoding="utf-8")
 
-    def take(self) -> list[ingest.StagedDelivery]:
+    def take(self, again_from: str | None = None) -> list[ingest.StagedDelivery]:
         library = load_library(self.root)
         site = library.sites["unit"]
         taken = []
-        for planned in ingest.plan_site(library, site, self.pseudonyms):
+        for planned in ingest.plan_site(library, site, self.pseudonyms, again_from=again_from):
             if planned.action == "skip":
                 continue
             staged = ingest.stage_delivery(library, site, planned, self.pseudonyms)
@@ -81,7 +81,7 @@ class TinyNetwork:
 
     def table(self, name: str) -> pl.DataFrame:
         files = sorted((self.root / "lake" / "accepted" / name).glob("*/*/part.parquet"))
-        frames = [pl.read_parquet(file, hive_partitioning=True) for file in files]
+        frames = [pl.read_parquet(file, hive_partitioning=True, try_parse_hive_dates=False) for file in files]
         return pl.concat(frames) if frames else pl.DataFrame()
 
     def rules(self) -> list[str]:

@@ -43,8 +43,8 @@ def test_definitions_load_without_a_network(tmp_path: Path) -> None:
 
 def test_both_jobs_the_schedule_and_the_sensors_are_there(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
-    assert {"ingest_site", "build_network"} <= {job.name for job in repository.get_all_jobs()}
-    assert [schedule.name for schedule in repository.schedule_defs] == ["nightly_build"]
+    assert {"ingest_site", "build_network", "fetch_sites"} <= {job.name for job in repository.get_all_jobs()}
+    assert [schedule.name for schedule in repository.schedule_defs] == ["nightly_build", "nightly_fetch"]
     assert {sensor.name for sensor in repository.sensor_defs} == {"landing", "after_ingestion"}
 
 

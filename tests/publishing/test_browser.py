@@ -11,7 +11,12 @@ import pytest
 from tests.publishing.conftest import Pages
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-PAGES = ("public/index.html", "network/index.html", "public/figures/alliance_trajectory.html")
+PAGES = (
+    "public/index.html",
+    "network/index.html",
+    "public/figures/alliance_trajectory.html",
+    "sites/east/deliveries/2026-05-15.html",
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +59,7 @@ def test_offline_quiet_and_inside_the_screen(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", PAGES[:2])
+@pytest.mark.parametrize("name", [*PAGES[:2], PAGES[3]])
 def test_text_stands_out_from_its_ground(browser: sync_api.Browser, pages: Pages, name: str, scheme: str) -> None:
     page, _ = _open(browser, pages.published / name, 1200, scheme)
     worst = page.evaluate(

@@ -61,7 +61,7 @@ def _html(folder: Path) -> list[Path]:
 
 def test_no_page_asks_for_anything_outside(pages: Pages) -> None:
     found = _html(pages.published)
-    assert len(found) == 4
+    assert {"public", "network", "sites"} == {path.relative_to(pages.published).parts[0] for path in found}
     for path in found:
         page = Page(path)
         for tag, attributes in page.tags:
@@ -242,10 +242,10 @@ def test_publishing_again_leaves_only_the_new_folder(pages: Pages, tmp_path: Pat
     (tmp_path / "public" / "stale.html").write_text("old")
     said: list[str] = []
     written = publish(pages.warehouse, pages.library, tmp_path, RUN, said.append)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["network", "public"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network", "public", "sites"]
     assert not (tmp_path / "public" / "stale.html").exists()
     assert all(path.is_file() for path in written)
-    assert said == ["publishing public", "publishing network"]
+    assert said == ["publishing public", "publishing network", "publishing sites"]
 
 
 def test_a_failure_keeps_what_was_published(pages: Pages, tmp_path: Path) -> None:

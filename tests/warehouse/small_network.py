@@ -147,6 +147,9 @@ def deliveries() -> pl.DataFrame:
                 "received_at": dt.datetime(2026, 10, 20, 12),
                 "unmapped_columns": "",
                 "gate": gate,
+                "n_rows_unused": 0,
+                "unused_files": "",
+                "notes": "",
             }
             for site, delivery, through, accepted, quarantined, gate in rows
         ]

@@ -41,8 +41,8 @@ def test_a_patient_of_two_sites_is_one_patient(warehouse: duckdb.DuckDBPyConnect
         "SELECT site_id, first_delivery, last_delivery FROM harmonised.patient_site WHERE patient_id = 'p1' ORDER BY 1",
     )
     assert sites == [("north", "2026-06-01", "2026-10-01"), ("south", "2026-07-01", "2026-07-01")]
-    gone = rows(warehouse, "SELECT count(*) FROM harmonised.patient WHERE patient_id = 'p9'")
-    assert gone == [(0,)]
+    gone = rows(warehouse, "SELECT patient_id FROM harmonised.patient WHERE is_vanished")
+    assert gone == [("p9",)]
 
 
 def test_months_and_timing(warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -137,7 +137,7 @@ def test_completeness_counts_only_what_is_decided(warehouse: duckdb.DuckDBPyConn
 def test_findings_over_deliveries(warehouse: duckdb.DuckDBPyConnection) -> None:
     sql = """
         SELECT finding_id, site_id, status, first_delivery, last_delivery FROM quality.finding
-        WHERE site_id <> 'west' AND rule <> 'assessment-corrected' ORDER BY 1
+        WHERE site_id <> 'west' AND class <> 'history' ORDER BY 1
     """
     assert rows(warehouse, sql) == [
         ("f-fixed", "south", "resolved", "2026-07-01", "2026-07-01"),

@@ -13,8 +13,8 @@ from typing import cast, get_args
 import polars as pl
 
 from assets.ingestion.draft.profile import SHARE, Column
+from checks.leaks import EMAIL_ADDRESS
 from checks.national_numbers import normalise
-from checks.rules import IDENTIFIER_PATTERNS
 from codebook.site import NationalNumber
 
 SHORTEST_NATIONAL = 8
@@ -125,7 +125,7 @@ def _holds_addresses(values: pl.Series) -> bool:
     filled = values.drop_nulls().head(500)
     if not len(filled):
         return False
-    return float(filled.str.contains(IDENTIFIER_PATTERNS["e-mail address"]).mean() or 0) > 0.2  # type: ignore[arg-type]
+    return float(filled.str.contains(EMAIL_ADDRESS).mean() or 0) > 0.2  # type: ignore[arg-type]
 
 
 def _dates(columns: Sequence[Column]) -> dict[str, str]:
@@ -141,7 +141,8 @@ def _dates(columns: Sequence[Column]) -> dict[str, str]:
 
 def sex_codes(column: Column) -> dict[str, str]:
     """What the codes of a column of sex seem to mean; empty where only the unit can tell."""
-    known = {text: SEX_CODES[text.lower()] for text in column.codes if text.lower() in SEX_CODES}
+    words = {text: column.labels.get(text, text).lower() for text in column.codes}
+    known = {text: SEX_CODES[word] for text, word in words.items() if word in SEX_CODES}
     return known if len(known) == len(column.codes) else {}
 
 

@@ -17,6 +17,7 @@ NO_ANSWER = ("NA", "N/A", "#NULL!", "#N/A", ".", "NULL", "-", "NaN")
 """Texts that stand for 'no answer' in columns of numbers or dates, as R, SPSS, Excel and databases write them."""
 DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y%m%d", "%d.%m.%y", "%Y-%m-%d %H:%M:%S")
 """Tried in this order; the first that fits every filled cell is proposed."""
+COMPACT_DATE = 8
 SHARE = 0.95
 """A column is numeric or a date where this share of its filled cells is."""
 
@@ -33,8 +34,11 @@ class Column:
     maximum: float | None = None
     is_whole: bool = False
     date_format: str | None = None
+    other_date_format: str | None = None
+    """Another form that fits every filled cell and gives other days."""
     codes: Mapping[str, int] = field(default_factory=dict)
-    label: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Code → label, where the file or its dictionary says so."""
 
     @property
     def is_numeric(self) -> bool:
@@ -63,6 +67,7 @@ def _column(values: pl.Series, decimal: str, source: SourceFrame) -> Column:
     if n_unique <= MOST_CODES:
         table = filled.value_counts(sort=True).sort(["count", values.name], descending=[True, False])
         counts = {str(text): int(count) for text, count in table.iter_rows()}
+    forms = [] if is_numeric and len(str(answers[0])) != COMPACT_DATE else _date_formats(answers)
     return Column(
         name=values.name,
         n_rows=len(values),
@@ -71,18 +76,19 @@ def _column(values: pl.Series, decimal: str, source: SourceFrame) -> Column:
         minimum=float(str(numbers.min())) if is_numeric else None,
         maximum=float(str(numbers.max())) if is_numeric else None,
         is_whole=is_numeric and bool((numbers % 1 == 0).all()),
-        date_format=None if is_numeric and len(str(answers[0])) != 8 else _date_format(answers),
+        date_format=forms[0] if forms else None,
+        other_date_format=forms[1] if len(forms) > 1 else None,
         codes=counts,
-        label=source.form_of.get(values.name, ""),
+        labels=source.labels.get(values.name, {}),
     )
 
 
-def _date_format(filled: pl.Series) -> str | None:
-    if not len(filled):
-        return None
-    for form in DATE_FORMATS:
-        parsed = filled.str.strptime(pl.Date, form, strict=False).drop_nulls()
-        years = parsed.dt.year()
-        if len(parsed) >= SHARE * len(filled) and bool(((years > 1880) & (years < 2100)).all()):
-            return form
-    return None
+def _date_formats(filled: pl.Series) -> list[str]:
+    """Forms that fit, the first to propose first; a second only where it gives other days."""
+    fitting: list[tuple[str, pl.Series]] = []
+    for form in DATE_FORMATS if len(filled) else ():
+        parsed = filled.str.strptime(pl.Date, form, strict=False)
+        years = parsed.drop_nulls().dt.year()
+        if len(years) >= SHARE * len(filled) and bool(((years > 1880) & (years < 2100)).all()):
+            fitting.append((form, parsed))
+    return [form for form, parsed in fitting if parsed is fitting[0][1] or not parsed.equals(fitting[0][1])]

@@ -176,9 +176,14 @@ class _Writer:
     def _site(self, from_delivery: str) -> dict[str, Any]:
         forms = [self._form(form) for form in self.forms]
         mapping: dict[str, Any] = {"from_delivery": from_delivery}
-        date_format = next((c.date_format for c in self.columns if c.name in self.people.dates.values()), None)
-        if date_format and date_format != "%Y-%m-%d":
-            mapping["date_format"] = date_format
+        dated = [c for c in self.columns if c.name in self.people.dates.values() or c is self.people.birth]
+        dated = [c for c in dated if c.date_format]
+        if dated and dated[0].date_format != "%Y-%m-%d":
+            mapping["date_format"] = dated[0].date_format
+        for column in dated:
+            if column.other_date_format:
+                both = f"{column.date_format} and {column.other_date_format}"
+                self.check.append(f"the dates of '{column.name}' fit {both} alike: ask the unit which it is.")
         missing = sorted({code for form in self.forms for code in form.missing_codes} | self._text_codes())
         if missing:
             mapping["missing_codes"] = dict.fromkeys(missing, "no answer")

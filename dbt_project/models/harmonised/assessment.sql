@@ -41,6 +41,7 @@ select
     placed.source_row,
     placed.sequence,
     cast(placed.n_items as integer) as n_items,
-    cast(placed.n_answered as integer) as n_answered
+    cast(placed.n_answered as integer) as n_answered,
+    placed.is_vanished
 from placed
 left join {{ ref('stg_due_point') }} as due_point on placed.assessment_id = due_point.assessment_id

@@ -2,5 +2,6 @@ select
     patient_id,
     purpose,
     status,
-    status_date
+    status_date,
+    is_vanished
 from {{ ref('stg_consent') }}

@@ -13,5 +13,6 @@ select
     is_completed_as_planned,
     schedule,
     anchor_date,
-    months_anchor
+    months_anchor,
+    is_vanished
 from {{ ref('stg_episode') }}

@@ -4,5 +4,6 @@ select
     session_date,
     is_attended,
     patient_id,
-    site_id
+    site_id,
+    is_vanished
 from {{ ref('stg_session') }}

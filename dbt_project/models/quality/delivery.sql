@@ -13,5 +13,8 @@ select
     received_at,
     unmapped_columns,
     gate,
+    n_rows_unused,
+    unused_files,
+    notes,
     mode
 from {{ source('inputs', 'delivery') }}

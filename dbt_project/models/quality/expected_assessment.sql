@@ -1,9 +1,10 @@
-with latest as (
+with reached as (
     select
         site_id,
+        delivery,
+        is_latest,
         coalesce(data_through_date, delivery_date) as data_through_date
     from {{ ref('stg_delivery') }}
-    where is_latest
 ),
 
 withdrawn as (
@@ -26,14 +27,17 @@ judged as (
             when withdrawn.n_undated = 1 or withdrawn.withdrawn_date <= due_point.closes_date then 'withdrawn'
             when context.today < due_point.opens_date then 'upcoming'
             when context.today <= due_point.closes_date then 'open'
-            when latest.data_through_date is null or due_point.closes_date > latest.data_through_date
+            when reached.data_through_date is null or due_point.closes_date > reached.data_through_date
                 then 'awaiting_delivery'
             when context.today <= {{ add_days('due_point.closes_date', 'context.overdue_until_days') }} then 'overdue'
             else 'missed'
         end as status
     from {{ ref('stg_due_point') }} as due_point
     cross join {{ source('inputs', 'context') }} as context
-    left join latest on due_point.site_id = latest.site_id
+    {# A course that is no longer delivered reaches as far as the delivery that last held it. #}
+    left join reached
+        on due_point.site_id = reached.site_id
+        and case when due_point.vanished_after is null then reached.is_latest else due_point.vanished_after = reached.delivery end
     left join withdrawn on due_point.patient_id = withdrawn.patient_id
 )
 
@@ -51,6 +55,8 @@ select
     status,
     case
         when status = 'withdrawn' then 'consent withdrawn'
+        when is_vanished then 'no longer delivered'
+        when status = 'awaiting_delivery' and vanished_after is not null then 'no longer delivered'
         when status <> 'not_expected' then null
         when due_date is null then 'no anchor date'
         else 'after discharge'

@@ -2,10 +2,15 @@
 {%- set n_columns = max_items() -%}
 {%- set scales = scale_keys() -%}
 with source as (
-    select *
+    select
+        lake.*,
+        vanished.record_id is not null as is_vanished,
+        vanished.successor_episode_id
     from {{ current_files(
-        instrument_keys(), source('lake', 'assessment'), source('inputs', 'delivery'), union_by_name=true
-    ) }}
+        instrument_keys(), source('lake', 'assessment'), source('inputs', 'delivery'), ref('stg_vanished'),
+        union_by_name=true
+    ) }} as lake
+    {{ join_counted("'assessment'", 'lake.assessment_id') }}
 ),
 
 ranked as (
@@ -14,7 +19,7 @@ ranked as (
         {{ instrument_of_file() }} as instrument,
         row_number() over (
             partition by assessment_id
-            order by delivery desc, site, source_file, source_row
+            order by case when is_vanished then 1 else 0 end, delivery desc, site, source_file, source_row
         ) as row_rank
     from source
 ),
@@ -30,8 +35,8 @@ version_items as (
 
 select
     ranked.assessment_id,
-    ranked.episode_id,
-    ranked.patient_id,
+    coalesce(ranked.successor_episode_id, ranked.episode_id) as episode_id,
+    {{ identified('ranked.patient_id', 'coalesce(ranked.successor_episode_id, ranked.episode_id)') }} as patient_id,
     ranked.site as site_id,
     ranked.instrument,
     instrument.family,
@@ -45,6 +50,7 @@ select
     ranked.delivery,
     ranked.source_file,
     ranked.source_row,
+    ranked.is_vanished,
     version_items.n_items,
     {%- for scale in scales %}
     ranked.supplied_{{ scale }},

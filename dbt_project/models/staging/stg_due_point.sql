@@ -7,6 +7,7 @@ with anchored as (
         episode.site_id,
         episode.schedule,
         episode.discharge_date,
+        case when episode.is_vanished then episode.delivery end as vanished_after,
         occasion.occasion,
         occasion.occasion_order,
         occasion.anchor,
@@ -68,9 +69,12 @@ assessment_ranked as (
         rater,
         occasion,
         assessment_date,
+        is_vanished,
         row_number() over (
             partition by episode_id, family, rater, occasion
-            order by case when assessment_date is null then 1 else 0 end, assessment_date, assessment_id
+            order by
+                case when is_vanished then 1 else 0 end,
+                case when assessment_date is null then 1 else 0 end, assessment_date, assessment_id
         ) as match_rank
     from {{ ref('stg_assessment') }}
     where occasion is not null
@@ -96,6 +100,8 @@ select
     due.discharge_date,
     assessment.assessment_id,
     assessment.assessment_date,
+    coalesce(assessment.is_vanished, false) as is_vanished,
+    due.vanished_after,
     case
         when assessment.assessment_date is null or due.due_date is null then null
         when assessment.assessment_date < due.opens_date then 'early'

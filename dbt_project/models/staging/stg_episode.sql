@@ -1,5 +1,5 @@
 with source as (
-    {{ current_rows('episode', ['episode_id']) }}
+    {{ current_rows('episode', ['episode_id'], 'episode', 'lake.episode_id') }}
 ),
 
 site_schedule as (
@@ -34,7 +34,7 @@ anchors as (
 
 select
     scheduled.episode_id,
-    scheduled.patient_id,
+    {{ identified('scheduled.patient_id', 'scheduled.episode_id') }} as patient_id,
     scheduled.site_id,
     scheduled.treatment,
     scheduled.arm,
@@ -54,6 +54,7 @@ select
         when scheduled.treatment_start_date is null and scheduled.admission_date is not null then 'admission'
         else 'treatment_start'
     end as months_anchor,
-    scheduled.delivery
+    scheduled.delivery,
+    scheduled.is_vanished
 from scheduled
 left join anchors on scheduled.schedule_name = anchors.schedule

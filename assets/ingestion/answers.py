@@ -1,0 +1,244 @@
+"""Worklists that units send back: answers/<site>/*.xlsx and *.csv, append-only.
+
+What belongs here: which files came when (state/answers/<site>.jsonl), and the answers that they hold. What does not:
+what an answer makes of a finding (SQL, quality.finding), and writing worklists (`assets.publishing.worklist`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from assets.ingestion.readers.protocol import ReadError, read_file
+from checks.leaks import LeakScanner, scanner_for
+from codebook.formats import DelimitedFormat, ExcelFormat, Format, ReadingLimits
+from codebook.library import Library
+
+ANSWERS = ("corrected", "confirmed", "unobtainable", "in_progress")
+"""corrected: mended at the source, the next delivery will show it. confirmed: it is right as it is. unobtainable: it
+cannot be found out any more. in_progress: somebody is at it."""
+SUFFIXES = (".csv", ".xlsx")
+SHEET = "Worklist"
+COLUMNS = ("finding_id", "answer", "comment")
+MOST_LISTED = 5
+_DATED = re.compile(r"^(\d{4}-\d{2}-\d{2})")
+
+ANSWER_SCHEMA: dict[str, pl.DataType] = {
+    "site_id": pl.String(),
+    "finding_id": pl.String(),
+    "answer": pl.String(),
+    "answered_date": pl.Date(),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer; `comment` is None where none was given, or where it named somebody and was not kept."""
+
+    site: str
+    finding_id: str
+    answer: str
+    comment: str | None
+    date: dt.date
+    file: str
+    row: int
+
+
+@dataclass
+class Answers:
+    """Every answer, oldest first, and what is wrong: sentences that quote no comment.
+
+    `faults`: files that are gone, changed or cannot be read. `problems`: rows that say nothing that can be used.
+    """
+
+    given: list[Answer] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def frame(self) -> pl.DataFrame:
+        """The last answer to each finding, for SQL: without comments."""
+        last = {(answer.site, answer.finding_id): answer for answer in self.given}
+        rows = [(a.site, a.finding_id, a.answer, a.date) for _, a in sorted(last.items())]
+        return pl.DataFrame(rows, schema=ANSWER_SCHEMA, orient="row")
+
+    def unknown(self, findings: Iterable[tuple[str, str]]) -> list[str]:
+        """A sentence per file with answers to findings that are none of the unit's (`findings`: site, finding_id)."""
+        known = set(findings)
+        rows: dict[tuple[str, str], list[int]] = {}
+        for answer in self.given:
+            if (answer.site, answer.finding_id) not in known:
+                rows.setdefault((answer.site, answer.file), []).append(answer.row)
+        return [
+            f"answers/{site}/{file}: {_rows(numbers)} a finding_id that is none of this unit's; compare with its "
+            "worklist"
+            for (site, file), numbers in sorted(rows.items())
+        ]
+
+
+def _rows(numbers: list[int]) -> str:
+    shown = ", ".join(str(number) for number in numbers[:MOST_LISTED])
+    more = f" and {len(numbers) - MOST_LISTED} more" if len(numbers) > MOST_LISTED else ""
+    return f"row {shown} has" if len(numbers) == 1 else f"rows {shown}{more} have"
+
+
+def take_answers(library: Library, today: dt.date) -> None:
+    """Record every answer file that is new, with the day that its name begins with, or today."""
+    for site in library.sites:
+        known = _known(library.folder.state, site)
+        scanner = _scanner(library, today)
+        new = [path for path in _files(library, site) if path.name not in known and not scanner.leaks(path.name)]
+        if not new:
+            continue
+        ledger = _ledger(library.folder.state, site)
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        with ledger.open("a", encoding="utf-8") as file:
+            for path in new:
+                row = {"file": path.name, "sha256": _sha256(path), "received_date": _date_of(path.name, today)}
+                file.write(json.dumps(row, sort_keys=True, default=str) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_answers(library: Library, as_of: dt.date | None = None) -> Answers:
+    """What every recorded file says, and what is wrong: a file that is gone, changed or cannot be read, a bad answer.
+
+    A file with a fault is passed over, or only the row that is at fault; the rest counts.
+    """
+    answers = Answers()
+    for site in library.sites:
+        scanner = _scanner(library, as_of)
+        if any(scanner.leaks(path.name) for path in _files(library, site)):
+            answers.faults.append(
+                f"answers/{site}: a file's name holds a number or an address of a person; it was not taken, rename it"
+            )
+        for name, (digest, date) in sorted(_known(library.folder.state, site).items(), key=lambda k: (k[1][1], k[0])):
+            if as_of is not None and date > as_of:
+                continue
+            path = library.folder.root / "answers" / site / name
+            if not path.is_file():
+                answers.faults.append(
+                    f"answers/{site}/{name} was taken on {date} and is gone; put it back (answers are never deleted)"
+                )
+            elif _sha256(path) != digest:
+                answers.faults.append(
+                    f"answers/{site}/{name} has changed since it was taken on {date}; put the old file back and add "
+                    "the new one under another name"
+                )
+            else:
+                _read_file(library, site, path, date, scanner, answers)
+    return answers
+
+
+def _read_file(library: Library, site: str, path: Path, date: dt.date, scanner: LeakScanner, answers: Answers) -> None:
+    place = f"answers/{site}/{path.name}"
+    try:
+        frame = answer_sheet(path, library.network.limits)
+    except ReadError as error:
+        answers.faults.append(f"answers/{site}/{error}")
+        return
+    frame = frame.rename({c: c.strip().lower() for c in frame.columns if c != "source_row"})
+    missing = [column for column in COLUMNS[:2] if column not in frame.columns]
+    if missing:
+        answers.faults.append(f"{place}: has no column {' and '.join(missing)}; send the unit's worklist back")
+        return
+    if "comment" not in frame.columns:
+        frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias("comment"))
+    said = frame.select(*COLUMNS, "source_row").filter(pl.col("answer").is_not_null() | pl.col("comment").is_not_null())
+    wrong, nameless, leaking = [], [], []
+    for finding, raw, comment, row in said.iter_rows():
+        answer = (raw or "in_progress").strip().lower().replace(" ", "_").replace("-", "_")
+        if finding is None:
+            nameless.append(row)
+            continue
+        if answer not in ANSWERS:
+            wrong.append(row)
+            continue
+        is_leaking = comment is not None and scanner.leaks(comment)
+        if is_leaking:
+            leaking.append(row)
+        kept = None if is_leaking else comment
+        answers.given.append(Answer(site, finding, answer, kept, date, path.name, row))
+    told = ((wrong, f"an answer that is none of {', '.join(ANSWERS)}"), (nameless, "an answer without finding_id"))
+    for rows, what in told:
+        if rows:
+            answers.problems.append(f"{place}: {_rows(rows)} {what}; correct it in a new file")
+    if leaking:
+        answers.problems.append(f"{place}: {_rows(leaking)} a comment that names a person; it was not kept")
+
+
+def answer_sheet(path: Path, limits: ReadingLimits) -> pl.DataFrame:
+    """The file as text: of a workbook the sheet of the worklist, or its only one.
+
+    Raises:
+        ReadError: the file cannot be used.
+    """
+    if path.suffix.lower() == ".xlsx":
+        with contextlib.suppress(ReadError):
+            return read_file(path, path.name, _format(path), SHEET, limits).frame
+    return read_file(path, path.name, _format(path), None, limits).frame
+
+
+def _scanner(library: Library, as_of: dt.date | None) -> LeakScanner:
+    """No names are known here; numbers, addresses and the network's own patterns are."""
+    return scanner_for((), patterns=library.network.privacy.identifier_patterns, as_of=as_of or dt.date.max)
+
+
+def _format(path: Path) -> Format:
+    """How a spreadsheet program saved the file: its delimiter and encoding show in the first line."""
+    if path.suffix.lower() == ".xlsx":
+        return ExcelFormat(reader="excel")
+    start = path.read_bytes()
+    try:
+        start.decode("utf-8-sig")
+        encoding = "utf-8"
+    except UnicodeDecodeError:
+        encoding = "cp1252"
+    first = start.split(b"\n", 1)[0]
+    delimiter = max(";,\t", key=lambda sign: first.count(sign.encode()))
+    return DelimitedFormat(reader="delimited", encoding=encoding, delimiter=delimiter)
+
+
+def _files(library: Library, site: str) -> Iterator[Path]:
+    folder = library.folder.root / "answers" / site
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "~$")):
+                yield path
+
+
+def _ledger(state: Path, site: str) -> Path:
+    return state / "answers" / f"{site}.jsonl"
+
+
+def _known(state: Path, site: str) -> dict[str, tuple[str, dt.date]]:
+    """File → its fingerprint and its day."""
+    path = _ledger(state, site)
+    known: dict[str, tuple[str, dt.date]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        known.setdefault(row["file"], (row["sha256"], dt.date.fromisoformat(row["received_date"])))
+    return known
+
+
+def _date_of(name: str, today: dt.date) -> dt.date:
+    match = _DATED.match(name)
+    try:
+        return min(dt.date.fromisoformat(match.group(1)), today) if match else today
+    except ValueError:
+        return today
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
