@@ -3,9 +3,10 @@
 What belongs here: writing the files and telling how many findings each planted defect must raise.
 What does not: reading them, whoever does it.
 
-Twenty units deliver once: a list of patients, and five files of answers to a questionnaire of 60 items, eight visits a
+Ten units deliver once: a list of patients, and ten files of answers to a questionnaire of 60 items, eight visits a
 patient. A third of the units exports comma/UTF-8/point, a third semicolon/cp1252/decimal comma with quoted text, a
-third tab/UTF-16. One row in two hundred has a defect, each of ten kinds equally often, never two in one row.
+third tab/UTF-16. One row in two hundred has a defect, each of ten kinds equally often, never two in one row. Typing
+errors come on top where they are asked for: a share of the answers of all other rows.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ import yaml
 from checks.keys import write_key
 
 INSTRUMENT, N_ITEMS, HIGHEST = "bench60", 60, 4
-N_SITES, FILES_PER_SITE = 20, 5
-DELIVERY = dt.date(2026, 1, 5)
+N_SITES, FILES_PER_SITE = 10, 10
+DELIVERY, LATER = dt.date(2026, 1, 5), dt.date(2026, 2, 5)
 VISITS = {"T0": 0, "T1": 3, "T2": 6, "T3": 9, "T4": 12, "T5": 18, "T6": 24, "T7": 36}
 """Label in the export → months after the start of treatment."""
 QUESTIONS = [f"q{item}" for item in range(1, N_ITEMS + 1)]
 DEFECT_SHARE, BLANK_SHARE = 0.005, 0.02
 MISSING_CODE = "99"
+FIRST_NAMES = ("Åse", "Bjørn", "Cathrine", "Dag", "Eli", "Frøydis", "Geir", "Hœgh", "Ida", "Jørn")
+SYLLABLES = ("bak", "dal", "eng", "fjell", "gard", "haug", "land", "mo", "nes", "ås", "rud", "sæt", "vik", "øy")
 KINDS = (
     "outside_range",
     "unknown_code",
@@ -71,8 +74,19 @@ def dialect_of(site: str) -> Dialect:
     return DIALECTS[int(site[-2:]) % len(DIALECTS)]
 
 
-def write_network(root: Path, n_assessments: int, seed: int = 20260105) -> dict[str, int]:
+def add_delivery(root: Path, site: str, n_assessments: int, seed: int = 1) -> None:
+    """One more delivery of a unit, a month later: `n_assessments` of patients who are new."""
+    _write_site(root, site, max(1, n_assessments // len(VISITS)), np.random.default_rng(seed), 0.0, LATER)
+
+
+def write_network(root: Path, n_assessments: int, typing_errors: float = 0.0, seed: int = 20260105) -> dict[str, int]:
     """Write a network of about `n_assessments` (whole patients per unit) and return what is true of it.
+
+    Args:
+        root: a folder that does not exist.
+        n_assessments: rows of answers over all units.
+        typing_errors: share of the answers that are out of range or no code at all.
+        seed: the same seed gives the same files.
 
     Returns:
         Findings by rule (`bench60-range` and `bench60-code` over all items), `n_landed` and `n_quarantined` rows,
@@ -83,7 +97,7 @@ def write_network(root: Path, n_assessments: int, seed: int = 20260105) -> dict[
     n_patients = max(1, round(n_assessments / len(VISITS) / N_SITES))
     truth: dict[str, int] = {}
     for site in site_names():
-        for name, count in _write_site(root, site, n_patients, rng).items():
+        for name, count in _write_site(root, site, n_patients, rng, typing_errors).items():
             truth[name] = truth.get(name, 0) + count
     return truth
 
@@ -92,7 +106,7 @@ def _declare(root: Path) -> None:
     for folder in ("sites", "schedules", "instruments", "landing"):
         (root / folder).mkdir(parents=True)
     write_key(root / "secrets" / "pseudonym.key")
-    network = {"name": "bench", "title": "Benchmark of ingestion", "is_synthetic": True, "today": DELIVERY}
+    network = {"name": "bench", "title": "Benchmark of ingestion", "is_synthetic": True, "today": LATER}
     _dump(root / "network.yaml", network | {"default_schedule": "plan"})
     _dump(root / "instruments" / f"{INSTRUMENT}.yaml", _instrument())
     occasions = [
@@ -136,7 +150,9 @@ def _instrument() -> dict[str, Any]:
         "is_outcome": True,
         "versions": [{"key": "v1", "label": "v1", "minimum": 0, "maximum": HIGHEST, "status": "verified"}],
         "scales": [
-            known | scale | {"label": scale["key"], "maximum": HIGHEST * (width if scale["key"] != "total" else N_ITEMS)}
+            known
+            | scale
+            | {"label": scale["key"], "maximum": HIGHEST * (width if scale["key"] != "total" else N_ITEMS)}
             for scale in scales
         ],
     }
@@ -154,7 +170,7 @@ def _site(site: str) -> dict[str, Any]:
             "encoding": dialect.encoding,
             "decimal": dialect.decimal,
         },
-        "delivery": {"mode": "snapshot"},
+        "delivery": {"mode": "increment"},
         "mappings": [
             {
                 "from_delivery": "2010-01-01",
@@ -200,15 +216,22 @@ def _dump(path: Path, content: dict[str, Any]) -> None:
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def _write_site(root: Path, site: str, n_patients: int, rng: np.random.Generator) -> dict[str, int]:
+def _write_site(
+    root: Path,
+    site: str,
+    n_patients: int,
+    rng: np.random.Generator,
+    typing_errors: float,
+    delivery: dt.date = DELIVERY,
+) -> dict[str, int]:
     dialect = dialect_of(site)
-    folder = root / "landing" / site / DELIVERY.isoformat()
+    folder = root / "landing" / site / delivery.isoformat()
     folder.mkdir(parents=True)
     patients = _patients(site, n_patients, rng)
     shown = patients.with_columns(pl.col("admitted").dt.strftime(dialect.date_format))
     _write(folder / "patients.csv", shown, dialect, quoted={"nr", "name"})
     answers = _answers(patients, dialect, rng)
-    answers, truth = _plant(answers, dialect, rng)
+    answers, truth = _plant(answers, dialect, typing_errors, rng)
     size = -(-answers.height // FILES_PER_SITE)
     for number in range(FILES_PER_SITE):
         part = answers.slice(number * size, size)
@@ -224,12 +247,21 @@ def _patients(site: str, n: int, rng: np.random.Generator) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "nr": [f"{site[-2:]}-{number:06d}" for number in range(n)],
-            "name": [f"Fœrnavn{number} Åsen{site[-2:]}{number}" for number in range(n)],
+            "name": [f"{FIRST_NAMES[number % len(FIRST_NAMES)]} {_surname(number)}" for number in range(n)],
             "sex": rng.choice(["K", "M"], n),
             "born": rng.integers(1950, 2000, n).astype(str),
             "admitted": [dt.date(2010, 6, 1) + dt.timedelta(days=int(day)) for day in days],
         }
     )
+
+
+def _surname(number: int) -> str:
+    """A name of letters only, another one for every patient of a unit."""
+    syllables = []
+    for _ in range(4):
+        number, position = divmod(number, len(SYLLABLES))
+        syllables.append(SYLLABLES[position])
+    return "".join(syllables).capitalize()
 
 
 def _answers(patients: pl.DataFrame, dialect: Dialect, rng: np.random.Generator) -> pl.DataFrame:
@@ -243,21 +275,23 @@ def _answers(patients: pl.DataFrame, dialect: Dialect, rng: np.random.Generator)
     numbers = rng.integers(0, HIGHEST + 1, (N_ITEMS, n), dtype=np.int8)
     blank = rng.random((N_ITEMS, n), dtype=np.float32) < BLANK_SHARE
     items = [
-        pl.select(pl.when(pl.lit(pl.Series(blank[row]))).then(pl.lit("")).otherwise(pl.lit(pl.Series(numbers[row])).cast(pl.String)))
-        .to_series()
-        .alias(QUESTIONS[row])
-        for row in range(N_ITEMS)
+        pl.Series(QUESTIONS[row], numbers[row]).cast(pl.String).set(pl.Series(blank[row]), "") for row in range(N_ITEMS)
     ]
-    mean = pl.Series("mean", numbers.mean(axis=0).round(2)).cast(pl.String).str.replace(".", dialect.decimal, literal=True)
+    mean = pl.Series("mean", numbers.mean(axis=0).round(2)).cast(pl.String)
+    mean = mean.str.replace(".", dialect.decimal, literal=True)
     notes = pl.Series(["", "", "", "kommer tilbake", "ønsket pause", 'sa "nei", senere ja'])
     note = notes.gather(pl.Series(rng.integers(0, len(notes), n), dtype=pl.UInt32)).alias("note")
     return frame.with_columns([*items, mean, note])
 
 
-def _plant(answers: pl.DataFrame, dialect: Dialect, rng: np.random.Generator) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Spoil rows and say what must be found; the marker column `cells` numbers the cells that are written."""
+def _plant(
+    answers: pl.DataFrame, dialect: Dialect, typing_errors: float, rng: np.random.Generator
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Spoil rows and say what must be found; `is_cut` marks those of which too few cells are written."""
     n_each = max(1, round(answers.height * DEFECT_SHARE / len(KINDS)))
-    chosen = rng.permutation(answers.height)[: n_each * len(KINDS)].reshape(len(KINDS), n_each)
+    shuffled = rng.permutation(answers.height)
+    chosen = shuffled[: n_each * len(KINDS)].reshape(len(KINDS), n_each)
+    answers, n_outside, n_unknown = _mistype(answers, shuffled[n_each * len(KINDS) :], typing_errors, rng)
     answers = answers.with_row_index("position")
 
     def spoilt(kind: str, column: str, value: str | pl.Expr) -> None:
@@ -283,8 +317,8 @@ def _plant(answers: pl.DataFrame, dialect: Dialect, rng: np.random.Generator) ->
     other = other.with_columns(pl.when(pl.col("q1") == "0").then(pl.lit("1")).otherwise(pl.lit("0")).alias("q1"))
     answers = pl.concat([answers, again, other]).sort("position", maintain_order=True).drop("position")
     truth = {
-        f"{INSTRUMENT}-range": n_each,
-        f"{INSTRUMENT}-code": n_each,
+        f"{INSTRUMENT}-range": n_each + n_outside,
+        f"{INSTRUMENT}-code": n_each + n_unknown,
         "n_missing_answers": n_each,
         "date-unreadable": n_each,
         "date-implausible": n_each,
@@ -296,6 +330,22 @@ def _plant(answers: pl.DataFrame, dialect: Dialect, rng: np.random.Generator) ->
         "n_held": 6 * n_each,
     }
     return answers, truth
+
+
+def _mistype(
+    answers: pl.DataFrame, sound: np.ndarray, share: float, rng: np.random.Generator
+) -> tuple[pl.DataFrame, int, int]:
+    """Answers out of range and unknown codes among the sound rows, and how many of each."""
+    n_outside = n_unknown = 0
+    columns = []
+    for question in QUESTIONS if share else ():
+        rows = np.sort(rng.choice(sound, round(share * sound.size), replace=False))
+        is_unknown = rng.random(rows.size) < 0.5
+        texts = pl.Series(np.where(is_unknown, "1o", str(HIGHEST + 5)))
+        columns.append(answers[question].scatter(pl.Series(rows, dtype=pl.UInt32), texts))
+        n_unknown += int(is_unknown.sum())
+        n_outside += int((~is_unknown).sum())
+    return answers.with_columns(columns), n_outside, n_unknown
 
 
 def _write(path: Path, frame: pl.DataFrame, dialect: Dialect, quoted: set[str]) -> None:

@@ -7,6 +7,7 @@ What belongs here: their sentences and remedies. What does not: rules that need 
 from __future__ import annotations
 
 from checks.rule_codes import (
+    ATTRIBUTE_CONFLICT,
     CONSENT_CONFLICT,
     DATE_IMPLAUSIBLE,
     DATE_UNREADABLE,
@@ -26,6 +27,7 @@ from checks.rule_codes import (
     ROW_TIME_MISSING,
     ROW_UNREADABLE,
     ROW_VERSION_UNKNOWN,
+    SESSION_CONFLICT,
     SUPPLIED_DIFFERS,
     SUPPLIED_IGNORES_MISSING,
     VISIT_UNSCHEDULED,
@@ -238,6 +240,26 @@ VALUES: tuple[Rule, ...] = (
         "assets.ingestion.facts",
         "consent with two answers for one day",
         "consents with two answers for one day",
+    ),
+    Rule(
+        ATTRIBUTE_CONFLICT,
+        "plausibility",
+        "flag",
+        "{field}: has different values on one day, or different ones without a date; the first is used",
+        "Give each value a day of its own, or ask the network to take repeats under names of their own.",
+        "assets.ingestion.facts",
+        "fact with different values on one day",
+        "facts with different values on one day",
+    ),
+    Rule(
+        SESSION_CONFLICT,
+        "plausibility",
+        "flag",
+        "session: one number stands for different sessions; the first is used",
+        "Number the sessions of a course so that each has a number of its own.",
+        "assets.ingestion.facts",
+        "session number given to different sessions",
+        "session numbers given to different sessions",
     ),
     Rule(
         DATE_UNREADABLE,

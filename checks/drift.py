@@ -210,6 +210,8 @@ def _item_rest(pair: Pair, frame: pl.DataFrame) -> dict[int, float]:
     correlations: dict[int, float] = {}
     for scale in sorted(scales, key=lambda scale: -len(scale.items)):
         items = [item for item in scale.items if item in version_items(instrument, version)]
+        if all(item in correlations for item in items):
+            continue
         signed = [
             (pl.col(item_column(item)).cast(pl.Float64) * (-1 if item in turned else 1)).alias(item_column(item))
             for item in items

@@ -11,6 +11,7 @@ import polars as pl
 from checks.catalogue import catalogued
 from checks.keys import Pseudonymiser
 from checks.rule_codes import (
+    ATTRIBUTE_CONFLICT,
     CONSENT_CONFLICT,
     DATE_IMPLAUSIBLE,
     DATE_UNREADABLE,
@@ -31,6 +32,7 @@ from checks.rule_codes import (
     ROW_TIME_MISSING,
     ROW_UNREADABLE,
     ROW_VERSION_UNKNOWN,
+    SESSION_CONFLICT,
     TEXT_IDENTIFIER,
     TEXT_NAME_LIKE,
     VISIT_UNSCHEDULED,
@@ -39,6 +41,7 @@ from checks.rule_codes import (
 )
 
 __all__ = [
+    "ATTRIBUTE_CONFLICT",
     "CONSENT_CONFLICT",
     "DATE_IMPLAUSIBLE",
     "DATE_UNREADABLE",
@@ -61,6 +64,7 @@ __all__ = [
     "ROW_TIME_MISSING",
     "ROW_UNREADABLE",
     "ROW_VERSION_UNKNOWN",
+    "SESSION_CONFLICT",
     "TEXT_IDENTIFIER",
     "TEXT_NAME_LIKE",
     "VISIT_UNSCHEDULED",

@@ -31,6 +31,7 @@ HOLDS = {
 SHORTEST_PART = 3
 SHORTEST_WHOLE = 4
 SHORTEST_NUMBER = 5
+SPELT = ("words", "joined")
 LONGEST_NAME = 4
 """Longer values (a postal address, a remark) are sought whole, not word by word."""
 
@@ -74,6 +75,8 @@ class LeakScanner:
 
     def judge(self, texts: pl.Series) -> pl.Series:
         """Kind of leak per text (a key of HOLDS, or NAME_LIKE); null where nothing was found."""
+        if not len(texts):
+            return pl.Series("kind", [], dtype=pl.String)
         found = self._judge(texts.drop_nulls().unique())
         return pl.DataFrame({"text": texts}).join(found, on="text", how="left", maintain_order="left")["kind"]
 
@@ -140,8 +143,6 @@ def scanner_for(
         as_of: the day of the texts (`checks.national_numbers`).
     """
     everyday = COMMON_WORDS | {word.lower() for word in common_words}
-    whole: set[str] = set()
-    parts: set[str] = set()
     written = pl.Series("text", sorted(set(people)), dtype=pl.String)
     forms = pl.DataFrame({"text": written}).select(
         ~pl.col("text").str.contains(r"\p{L}").alias("is_number"),
@@ -149,16 +150,18 @@ def scanner_for(
         _words(pl.col("text")).alias("words"),
         _words(_joined(pl.col("text"))).alias("joined"),
     )
-    for is_number, is_no_name, *spellings in forms.iter_rows():
-        words = spellings[0].split()
-        shortest = SHORTEST_NUMBER if is_number else SHORTEST_WHOLE
-        whole.update(s for s in spellings if len(s.replace(" ", "")) >= shortest and (is_number or len(words) > 1))
-        if is_no_name or len(words) > LONGEST_NAME:
-            if len(words) == 1 and len(spellings[0].strip()) >= shortest:
-                whole.add(spellings[0])
-            continue
-        parts.update(word for word in words if len(word) >= SHORTEST_PART)
-    common = {part for part in parts if part in everyday}
+    n_words = pl.col("words").str.count_matches(r"[^ ]+")
+    shortest = pl.when("is_number").then(SHORTEST_NUMBER).otherwise(SHORTEST_WHOLE)
+    long = {name: pl.col(name).str.replace_all(" ", "", literal=True).str.len_chars() >= shortest for name in SPELT}
+    is_whole = pl.col("is_no_name") | (n_words > LONGEST_NAME)
+    is_only_word = is_whole & (n_words == 1) & long["words"]
+    whole = {
+        *forms.filter(long["words"] & (pl.col("is_number") | (n_words > 1)) | is_only_word)["words"],
+        *forms.filter(long["joined"] & (pl.col("is_number") | (n_words > 1)))["joined"],
+    }
+    split = forms.filter(~is_whole)["words"].str.split(" ").explode().unique()
+    parts = set(split.filter(split.str.len_chars() >= SHORTEST_PART))
+    common = parts & everyday
     rare = parts - common
     genitives = {f"{part}s" for part in rare} - everyday
     return LeakScanner(

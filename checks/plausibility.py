@@ -17,6 +17,8 @@ from codebook.instrument import Instrument, Version, item_column
 from codebook.network import Plausible
 from codebook.schedule import DAYS_PER_MONTH, Schedule
 
+PROBED = 4
+"""So many answers are compared before all are."""
 SHORTEST_RUN = 20
 """A questionnaire of this many items can be called a run of one answer."""
 SHORTEST_MIXED_RUN = 10
@@ -138,7 +140,8 @@ def _straight_lining(table: pl.DataFrame, instrument: Instrument) -> Iterator[pl
         same = (lowest == highest) & pl.all_horizontal([column.is_not_null() for column in columns])
         if not is_mixed:
             same = same & (lowest > version.minimum)
-        rows = table.filter((pl.col("version") == version.key) & same)
+        alike = [column == columns[0] for column in columns[1:PROBED]]  # leaves few rows for the dear comparison
+        rows = table.filter((pl.col("version") == version.key) & pl.all_horizontal(alike)).filter(same)
         yield found(_about_assessments(rows), STRAIGHT_LINING, instrument=instrument.key, n=len(items))
 
 

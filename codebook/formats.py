@@ -136,8 +136,8 @@ class ReadingLimits(Declared):
     max_file_megabytes: int = Field(default=2000, ge=1)
     max_unpacked_megabytes: int = Field(default=500, ge=1)
     """Of one archive or compressed table, all its parts together."""
-    max_sheet_cells: int = Field(default=10_000_000, ge=1)
-    """Of one sheet or table of Excel, SPSS, Stata, FHIR or Dataset-JSON; about 100 bytes each."""
+    max_sheet_cells: int = Field(default=6_000_000, ge=1)
+    """Of one sheet or table of Excel, SPSS, Stata, FHIR or Dataset-JSON; reading takes 150 bytes of memory for each."""
 
 
 class RedcapApi(Declared):

@@ -124,6 +124,13 @@ def _check_columns(at: Location, source: SourceMapping, site: Site) -> Iterator[
     attributes = {attribute.attribute for attribute in source.attributes}
     for column in sorted(attributes & set(source.kept)):
         yield (*at, "kept"), f"'{column}' is the name of an attribute as well; rename the attribute"
+    is_wide = source.identity.scope == "network" or source.identity.number is not None
+    if is_wide and source.local_ref in source.identity.columns:
+        yield (
+            (*at, "local_ref"),
+            f"'{source.local_ref}' names the patient beyond this unit (identity.scope, number) and is stored nowhere; "
+            "leave local_ref out, or name the unit's own number",
+        )
     if site.parts is not None and site.parts.column in source.identifiers:
         yield (*at, "identifiers"), f"'{site.parts.column}' says whose row it is (parts.column) and cannot be dropped"
 

@@ -111,4 +111,9 @@ def preview(
         key = load_key(network / library.network.privacy.key_file)
         found = look(library, library.sites[site], key, delivery)
     print_preview(found)
+    inside = [unit.site for unit in library.sites[site].units()[1:]]
+    if inside:
+        typer.echo(
+            f"These are the rows of nobody; its {len(inside)} units are looked at one by one: {', '.join(inside)}."
+        )
     raise typer.Exit(HELD if found.would_be_held else 0)

@@ -62,7 +62,26 @@ class Settled:
     def add(self, table: str, lines: pl.DataFrame) -> None:
         """Lines of an entity table; the rows they come from are taken."""
         self.lines.setdefault(table, []).append(lines)
-        self.taken.append(lines.select(ROW))
+        self.taken.append(lines.select(*ROW, "patient_id"))
+
+    def without(self, patients: pl.Series) -> Settled:
+        """What was told of everybody else; the rejections are told by whoever settles again."""
+        others = (~pl.col("patient_id").is_in(patients.implode())).fill_null(True)
+        return Settled(
+            lines={name: [lines.filter(others) for lines in frames] for name, frames in self.lines.items()},
+            placed=[done.of(others) for done in self.placed],
+            findings=[found.filter(others) for found in self.findings],
+            taken=[rows.filter(others) for rows in self.taken],
+        )
+
+    def extend(self, other: Settled) -> None:
+        """Add what a pass over the same sources told of other patients; its rejections are the newest."""
+        for name, frames in other.lines.items():
+            self.lines.setdefault(name, []).extend(frames)
+        self.placed = [mine.joined(theirs) for mine, theirs in zip(self.placed, other.placed, strict=True)]
+        self.findings += other.findings
+        self.taken += other.taken
+        self.rejected = other.rejected
 
     def table(self, name: str) -> pl.DataFrame:
         """All lines of one entity table."""
@@ -70,7 +89,8 @@ class Settled:
 
     def taken_rows(self) -> pl.DataFrame:
         """Rows (source_file, source_row, each once) of which a mapping took something."""
-        return pl.concat([*self.taken, *(done.rows.select(ROW) for done in self.placed)]).unique()
+        taken = [rows.select(ROW) for rows in (*self.taken, *(done.rows for done in self.placed))]
+        return pl.concat(taken).unique()
 
 
 def assemble(
@@ -85,6 +105,7 @@ def assemble(
     findings = [rows.rejection_findings(rejected), *settled.findings]
     collected = {name: settled.lines.get(name, []) for name in ("episode", "attribute", "session")}
     everyone = [_only_patients(settled.table(name), schema["patient"]) for name in ("episode", "consent")]
+    findings.extend(facts.conflicting_facts(settled.table("attribute"), settled.table("session")))
     collected["patient"], clashing = _one(merge_lines(pl.concat([settled.table("patient"), *everyone]), "patient_id"))
     findings.append(clashing)
     collected["consent"], clashing = _one(facts.latest_consents(settled.table("consent")))
@@ -168,8 +189,10 @@ def _fit(frames: list[pl.DataFrame], columns: Columns) -> pl.DataFrame:
     if not frames:
         return pl.DataFrame(schema=columns)
     frame = pl.concat([f.select([pl.col(c).cast(dtype) for c, dtype in columns.items()]) for f in frames])
-    key = [c for c in columns if c.endswith("_id")]
-    return frame.sort([*key, *ROW])
+    order = [*(c for c in columns if c.endswith("_id")), *ROW]
+    by_first = frame.sort(order[0])
+    n_changes = by_first.select((pl.col(order[0]) != pl.col(order[0]).shift()).sum()).item()
+    return by_first if n_changes == frame.height - 1 else frame.sort(order)
 
 
 def _local_refs(sources: list[IdentifiedSource]) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from assets.ingestion.fields import FieldReader, nothing
-from checks.findings import CONSENT_CONFLICT, found
+from checks.findings import ATTRIBUTE_CONFLICT, CONSENT_CONFLICT, SESSION_CONFLICT, found
 from checks.lake_schema import ENTITY_TABLES, Columns
 from codebook.site import AttributeMapping, SourceMapping
 
@@ -141,3 +141,25 @@ def latest_consents(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
     latest = ordered.unique(by, keep="last", maintain_order=True).select(lines.columns)
     return latest, found(conflicts, CONSENT_CONFLICT, item="consent")
+
+
+def conflicting_facts(attributes: pl.DataFrame, sessions: pl.DataFrame) -> list[pl.DataFrame]:
+    """Findings where one attribute has different values on one day, and one number different sessions.
+
+    `harmonised.attribute` and `harmonised.session` hold one of them, the first in the source.
+    """
+    of_attribute = _differing(attributes, ["episode_id", "attribute", "value_date"], ["value"])
+    repeated = _differing(sessions, ["episode_id", "session_number"], ["session_date", "is_attended"])
+    findings = [
+        found(part, ATTRIBUTE_CONFLICT, item=str(name), field=name)
+        for (name,), part in of_attribute.partition_by("attribute", as_dict=True, maintain_order=True).items()
+    ]
+    return [*findings, found(repeated, SESSION_CONFLICT, item="session_number")]
+
+
+def _differing(lines: pl.DataFrame, key: list[str], what: list[str]) -> pl.DataFrame:
+    """The first line of each key that stands there with different contents, with `entity`."""
+    several = lines.filter(pl.len().over(key) > 1).filter(pl.struct(what).n_unique().over(key) > 1)
+    entity = pl.concat_str([pl.col(column).cast(pl.String) for column in key], separator=" ", ignore_nulls=True)
+    first = several.sort("source_file", "source_row", maintain_order=True).unique(key, maintain_order=True)
+    return first.with_columns(entity.alias("entity"))

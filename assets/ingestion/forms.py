@@ -7,7 +7,7 @@ What does not: the answers (`assets.ingestion.items`), scores and whether an ass
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -36,6 +36,8 @@ from codebook.schedule import DAYS_PER_MONTH
 from codebook.site import AssessmentMapping, FieldMapping, RelativeTime
 
 UNSCHEDULED = "unscheduled"
+PROBED = 3
+"""So many answers of a form are looked at before all are."""
 MONTHS_PER = {"days": 1 / DAYS_PER_MONTH, "weeks": 7 / DAYS_PER_MONTH, "months": 1.0, "years": 12.0}
 RATER_CODE = "rater-code"
 LOST = {
@@ -60,6 +62,16 @@ class PlacedForms:
     lost: dict[str, pl.DataFrame]
     findings: list[pl.DataFrame]
     content: tuple[str, ...]
+
+    def of(self, patients: pl.Expr) -> PlacedForms:
+        """The forms of some patients."""
+        lost = {rule: rows.filter(patients) for rule, rows in self.lost.items()}
+        return replace(self, rows=self.rows.filter(patients), lost=lost)
+
+    def joined(self, other: PlacedForms) -> PlacedForms:
+        """These and the same form of other patients."""
+        lost = {rule: pl.concat([rows, other.lost[rule]]) for rule, rows in self.lost.items()}
+        return replace(self, rows=pl.concat([self.rows, other.rows]), lost=lost)
 
     def named(self, pseudonyms: Pseudonymiser) -> pl.DataFrame:
         """The rows with assessment_id and content_hash: hashed once it is settled which rows are kept."""
@@ -165,14 +177,21 @@ def _time_columns(form: AssessmentMapping) -> list[str]:
     return [column for column in columns if isinstance(column, str)]
 
 
-def _is_answered(reader: FieldReader, form: AssessmentMapping, items: dict[int, str]) -> pl.Expr:
-    """A form is there when anything on it is neither blank nor a code for 'no answer'."""
-    answered = pl.lit(False)
+def _is_answered(reader: FieldReader, form: AssessmentMapping, items: dict[int, str]) -> pl.Series:
+    """A form is there when anything on it is neither blank nor a code for 'no answer'.
+
+    Most forms show it by one of their first answers; the rest is looked through where they do not.
+    """
     columns: list[tuple[int | None, str]] = [*items.items(), *((None, c) for c in form.supplied_scores.values())]
-    for item, column in columns:
-        codes = missing_of(form, item, column, reader)
-        answered = answered | (export(column).is_not_null() & ~export(column).is_in(list(codes))).fill_null(False)
-    return answered
+    said = [
+        (export(column).is_not_null() & ~export(column).is_in(list(missing_of(form, item, column, reader))))
+        for item, column in columns
+    ]
+    answered = reader.frame.select(pl.any_horizontal(pl.lit(False), *said[:PROBED]).alias("answered"))["answered"]
+    if answered.all() or len(said) <= PROBED:
+        return answered
+    open_rows = reader.frame.filter(~answered).select(pl.any_horizontal(*said[PROBED:]).alias("answered"))["answered"]
+    return answered.scatter((~answered).arg_true(), open_rows)
 
 
 def _condition(form: AssessmentMapping) -> pl.Expr:

@@ -27,17 +27,28 @@ def map_delivery(landed: LandedDelivery, context: Context) -> MappedDelivery:
     """Map one delivery. Pure: nothing is read or written."""
     sources = [rows.identify(source, context) for source in landed.sources]
     rejected = pl.concat([rows.no_rejections(), *(rows.reject_rows(source, context) for source in sources)])
+    rejected = rows.whole_forms(rejected, landed.sources)
+    settled = _settle(sources, rejected, context)
     while True:
-        rejected = rows.whole_forms(rejected, landed.sources)
-        settled = _settle(sources, rejected, context)
-        if not settled.rejected.height:
+        found = pl.concat([settled.rejected, _assessment_clashes(settled.placed)])
+        found = found.unique([*ROW, "rule"], maintain_order=True)
+        if not found.height:
             break
-        rejected = pl.concat([rejected, settled.rejected])
+        before, rejected = rejected, rows.whole_forms(pl.concat([rejected, found]), landed.sources)
+        touched = _patients_of(rejected.join(before, on=ROW, how="anti"), sources)
+        settled = settled.without(touched)
+        settled.extend(_settle([source.of(touched) for source in sources], rejected, context))
     return assemble(landed, sources, rejected, settled, context)
 
 
+def _patients_of(rejected: pl.DataFrame, sources: list[IdentifiedSource]) -> pl.Series:
+    """Whose rows these are: nothing that is told of other patients depends on them."""
+    held = [source.frame.join(rejected, on=ROW, how="semi")["patient_id"] for source in sources]
+    return pl.concat([rejected["patient_id"], *held]).drop_nulls().unique()
+
+
 def _settle(sources: list[IdentifiedSource], rejected: pl.DataFrame, context: Context) -> Settled:
-    """One pass over all sources with the rows rejected so far left out."""
+    """One pass over the rows of some patients in all sources, with the rows rejected so far left out."""
     settled = Settled()
     readers = [
         field_reader(source, source.frame.join(rejected, on=ROW, how="anti", maintain_order="left"), context)
@@ -67,8 +78,7 @@ def _settle(sources: list[IdentifiedSource], rejected: pl.DataFrame, context: Co
         timeless, findings = forms.settle_lost(settled.placed, taken)
         rejections.append(timeless)
         settled.findings.extend(findings)
-    rejections.append(_assessment_clashes(settled.placed))
-    settled.rejected = pl.concat(rejections).unique([*ROW, "rule"], maintain_order=True)
+    settled.rejected = pl.concat(rejections)
     return settled
 
 

@@ -21,7 +21,7 @@ from assets.ingestion.source import LandedDelivery
 from checks.common_words import COMMON_WORDS
 from checks.findings import FILE_NAME_IDENTIFIER, empty_findings, found
 from checks.keys import Pseudonymiser
-from checks.leaks import LeakScanner, scanner_for
+from checks.leaks import NAME_LIKE, LeakScanner, scanner_for
 from codebook.library import Library
 from codebook.site import Mapping, Site
 
@@ -44,12 +44,16 @@ NAMELESS_NOTE = "a note about this file named a person and is not stored"
 
 @dataclass
 class Masks:
-    """`files`: name → what is stored instead, for the files and sheets of one delivery that must not be named."""
+    """`files`: name → what is stored instead, for the files and sheets of one delivery that must not be named.
+
+    `clean`: names known to hold no identifier; to judge them all at once costs as much as to judge one.
+    """
 
     site: str
     scanner: LeakScanner
     pseudonyms: Pseudonymiser
     files: dict[str, str] = field(default_factory=dict)
+    clean: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, landed: LandedDelivery, mapped: MappedDelivery, scanner: LeakScanner, context: Context) -> Masks:
@@ -58,6 +62,8 @@ class Masks:
         lexicon = lexicon_of(context.mapping, context.site) if context.site.parts else None
         names = {*landed.all_rows["source_file"].unique(), *landed.unused_files}
         names |= {text.partition(": ")[0] for text in (*landed.unmapped, *landed.notes)}
+        told = {text.partition(": ")[2] for text in (*landed.unmapped, *landed.notes)}
+        masks._judge({part for name in names for part in name.split("#", 1)} | told)
         for name in sorted(names):
             shown = masks.shown(name, lexicon)
             if shown != name:
@@ -78,7 +84,15 @@ class Masks:
         return f"{file}{mark}{sheet}"
 
     def _is_personal(self, name: str, lexicon: frozenset[str] | None) -> bool:
-        return self.scanner.leaks(name) or (lexicon is not None and bool(words_of(name) - lexicon))
+        return self._leaks(name) or (lexicon is not None and bool(words_of(name) - lexicon))
+
+    def _judge(self, names: Iterable[str]) -> None:
+        unique = pl.Series(sorted(names), dtype=pl.String)
+        kinds = self.scanner.judge(unique)
+        self.clean |= set(unique.filter(kinds.is_null() | (kinds == NAME_LIKE)))
+
+    def _leaks(self, name: str) -> bool:
+        return name not in self.clean and self.scanner.leaks(name)
 
     def name(self, name: str) -> str:
         """The mask of any name."""
@@ -106,7 +120,7 @@ class Masks:
 
     def _told(self, text: str, is_note: bool) -> str:
         name, mark, rest = text.partition(": ")
-        if rest and self.scanner.leaks(rest):
+        if rest and self._leaks(rest):
             rest = NAMELESS_NOTE if is_note else self.name(rest)
         return f"{self.files.get(name, name)}{mark}{rest}"
 

@@ -6,7 +6,7 @@ What belongs here: identity, keys and the set of rejected rows. What does not: t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -62,6 +62,8 @@ class RowIds:
 
     def name(self, frame: pl.DataFrame) -> pl.DataFrame:
         """`frame` with `row_entity`: the id from the key; from the content where there is no key or no patient."""
+        if not frame.height:
+            return frame.with_columns(pl.lit(None, dtype=pl.String).alias("row_entity"))
         frame = frame.with_columns(self.content(frame).alias("row_content"))
         key = [pl.col(column) for column in self.key] or [pl.col("row_content")]
         nameless = pl.when(pl.col("patient_id").is_null()).then(pl.col("row_content"))
@@ -76,6 +78,10 @@ class IdentifiedSource:
     source: LandedSource
     frame: pl.DataFrame
     ids: RowIds
+
+    def of(self, patients: pl.Series) -> IdentifiedSource:
+        """The rows of some patients."""
+        return replace(self, frame=self.frame.filter(pl.col("patient_id").is_in(patients.implode())))
 
 
 def identify(source: LandedSource, context: Context) -> IdentifiedSource:
@@ -117,7 +123,8 @@ def reject_rows(rows: IdentifiedSource, context: Context) -> pl.DataFrame:
     nameless = frame.filter(pl.col("patient_id").is_null() & ~pl.col("is_number_wrong"))
     rejected = [rejection(ids.name(wrong), ROW_IDENTITY_INVALID), rejection(ids.name(nameless), ROW_IDENTITY_MISSING)]
     if ids.key:
-        repeated = frame.filter(pl.col("patient_id").is_not_null()).filter(pl.len().over(ids.key) > 1)
+        is_named = pl.col("patient_id").is_not_null()
+        repeated = frame.filter(is_named & (is_named.sum().over(ids.key) > 1))
         rejected.append(clashes(ids.name(repeated.with_columns(ids.content(repeated))), ["row_entity"]))
     rejected.append(_unpivoted(rows, context))
     return pl.concat(rejected)

@@ -243,7 +243,9 @@ def _land_source(
         columns = [pl.col(c).alias(exported(c)) for c in keep]
         frames.append(frame.frame.filter(_own_rows(site)).select(place, "source_row", *columns))
         if frame.history is not None:
-            told = frame.history.filter(pl.col("column").is_in(list(mapped - frame.identifiers)))
+            about = list(mapped - frame.identifiers)
+            of_value, of_status = pl.col("column"), pl.col("column").str.strip_suffix(".status")
+            told = frame.history.filter(of_value.is_in(about) | of_status.is_in(about))
             histories.append(told.select(place, *HISTORY_COLUMNS))
     rows = pl.concat(frames, how="diagonal", rechunk=True)
     landed = LandedSource(declared, rows, rows, user_missing, frozenset(identifiers), pl.concat(histories))

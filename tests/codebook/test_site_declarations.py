@@ -106,6 +106,11 @@ def test_the_declaration_that_the_tests_change_is_sound(tmp_path: Path) -> None:
         ('J: "true"', "J: yes", "is_completed_as_planned: leads to 'yes'"),
         ("J: given", "J: agreed", "status: leads to 'agreed'"),
         ("column: remark", "column: name", "'name' says who someone is (identifiers) and may not be stored"),
+        (
+            "[nr]}\n        local_ref: ref",
+            "[nr], scope: network}\n        local_ref: nr",
+            "'nr' names the patient beyond this unit",
+        ),
         ("ignored: [ward]", "kept: [ref]", "'ref' says who someone is (local_ref)"),
         ("ignored: [ward]", "ignored: [ward]\n        kept: [ward]", "ignored: 'ward' is kept and ignored at once"),
         ("ignored: [ward]", "kept: [note]", "'note' is the name of an attribute as well"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flows import ROOT, TRIALS, Flow, concord
+from flows import ROOT, SAMPLES, TRIALS, Flow, concord
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +31,23 @@ def trials(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Flow:
         folder.mkdir(parents=True)
         for file in files:
             shutil.copy(shared / "samples" / file, folder)
+    key = concord("key", "--network", root)
+    assert key.returncode == 0, key.stderr
+    done = concord("run", "--network", root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Flow(root, done)
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Flow:
+    """The network with a site for every sample, run once."""
+    root = tmp_path_factory.mktemp("flow") / "samples"
+    shutil.copytree(ROOT / "tests" / "networks" / "samples", root)
+    for place, patterns in SAMPLES.items():
+        folder = root / "landing" / place
+        folder.mkdir(parents=True)
+        for file in (file for pattern in patterns for file in sorted((shared / "samples").glob(pattern))):
+            shutil.copy(file, folder)
     key = concord("key", "--network", root)
     assert key.returncode == 0, key.stderr
     done = concord("run", "--network", root)

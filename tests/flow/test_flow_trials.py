@@ -63,7 +63,9 @@ def test_our_total_is_the_stored_total_wherever_the_form_is_complete(trials: Flo
 
 
 def test_a_stored_total_that_ignores_missing_items_is_a_finding(trials: Flow) -> None:
-    found = trials.rows("select rule, count(*), count(distinct assessment_id) from quality.finding group by rule order by 1")
+    found = trials.rows(
+        "select rule, count(*), count(distinct assessment_id) from quality.finding group by rule order by 1"
+    )
     assert found == [("straight-lining", 3, 3), ("supplied-ignores-missing", 24, 24)]
     ours = trials.rows(
         "select count(*), count(score), min(status), max(status) from harmonised.scale_score "

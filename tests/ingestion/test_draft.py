@@ -13,6 +13,7 @@ from assets.ingestion.readers.protocol import ReadError
 from codebook.library import load_instruments
 from codebook.schedule import Schedule
 from codebook.site import Site
+from codebook.site_checks import Known, check_site
 
 INSTRUMENTS = load_instruments()
 
@@ -138,3 +139,75 @@ def test_the_trials_are_understood(shared: Path) -> None:
     assert form.occasion is not None
     assert form.occasion.codes == {"0": "baseline", "6": "m06", "12": "m12", "18": "m18", "24": "m24"}
     assert "by number and range of items only" in proposed.text
+
+
+def test_a_response_is_read_with_the_definitions_beside_it(shared: Path) -> None:
+    folder = shared / "samples" / "fhir"
+    (path,) = folder.glob("QuestionnaireResponse*.json")
+    _, site = draft(path)
+    (source,) = site.mappings[0].sources
+    assert site.format.model_dump() == {"reader": "fhir", "definitions": "*.json", "decimal": "."}
+    assert (source.identity.columns, source.key) == (("subject",), ("id",))
+    (form,) = source.assessments
+    assert (form.instrument, form.items, form.supplied_scores) == ("phq_9", "PHQ.{n}", {"total": "PHQ.Score"})
+    assert form.status is not None
+    assert form.status.codes["entered-in-error"] == "void"
+    (definition,) = folder.glob("Questionnaire-*.json")
+    with pytest.raises(ReadError, match="holds no response; name the file with filled forms"):
+        draft(definition)
+
+
+def test_one_answer_per_row_is_pivoted_by_the_name_of_the_test(shared: Path) -> None:
+    _, site = draft(shared / "samples" / "dataset_json" / "qsph.json")
+    (source,) = site.mappings[0].sources
+    assert source.pivot is not None
+    assert source.pivot.model_dump() == {
+        "rows": ("USUBJID", "VISIT", "QSDTC"), "names": "QSTESTCD", "values": "QSSTRESN",
+    }  # fmt: skip
+    assert source.key == ("USUBJID", "VISIT")
+    (form,) = source.assessments
+    assert (form.instrument, form.items, form.supplied_scores, form.date) == (
+        "phq_9", "PHQ01{n:02d}", {"total": "PHQ0111"}, "QSDTC",
+    )  # fmt: skip
+
+
+def test_what_a_system_names_itself_is_known(shared: Path) -> None:
+    folder = shared / "samples" / "redcap" / "REDCapR"
+    _, repeats = draft(folder / "repeating-instruments" / "data.csv")
+    (source,) = repeats.mappings[0].sources
+    assert source.key == ("record_id", "redcap_repeat_instrument", "redcap_repeat_instance")
+    assert source.patient is not None
+    assert source.patient.sex is not None
+    assert source.patient.sex.codes == {"0": "female", "1": "male"}, "by the dictionary"
+    proposed, _ = draft(folder / "longitudinal" / "data.csv")
+    assert "could be wsas" not in proposed.text, "ticked boxes are no questionnaire"
+    assert "redcap_data_access_group may say which unit" in draft(folder / "dag" / "data.csv")[0].text
+    (package,) = (shared / "samples" / "secutrial").glob("*_utf16.zip")
+    with pytest.raises(ReadError, match=r"has 8 forms with rows \(baseline, outcome,.*--sheet"):
+        draft(package)
+    outcome = draft_site(package, "unit", INSTRUMENTS, None, "outcome")
+    (source,) = Site.model_validate(yaml.safe_load(outcome.text)).mappings[0].sources
+    assert (source.identity.columns, source.key) == (("mnpaid",), ("mnpdocid",))
+
+
+def test_time_since_the_start_is_proposed(shared: Path) -> None:
+    proposed, trial = draft(shared / "samples" / "trials" / "antidepressant_data.csv")
+    (form,) = trial.mappings[0].sources[0].assessments
+    assert form.months is not None
+    assert form.model_dump()["months"] == {"column": "RELDAYS", "unit": "days"}
+    assert "POOLINV may say which unit" in proposed.text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "redcap/REDCapR/blank-for-gray-status/data.csv", "redcap/REDCapR/clinical-trial-1/data.csv",
+        "redcap/REDCapR/decimal-comma-and-dot/data.csv", "redcap/REDCapR/survey/data.csv", "dataset_json/sv.json",
+        "spss/sample_missing.sav", "spss/ordered_category.sav", "trials/HELPfull.csv",
+    ],
+)  # fmt: skip
+def test_a_proposal_for_any_sample_is_a_sound_declaration(shared: Path, tmp_path: Path, name: str) -> None:
+    proposed, site = draft(shared / "samples" / name)
+    path = tmp_path / "unit.yaml"
+    path.write_text(proposed.text)
+    assert check_site(path, site, Known(INSTRUMENTS, {})) == []

@@ -109,3 +109,58 @@ def test_one_answer_per_row_of_dataset_json_becomes_forms(tmp_path: Path, shared
     differing = complete.filter(items != pl.col("supplied_total"))
     assert (complete.height, differing.height) == (30, 1), "the pilot's file has one total that its answers do not give"
     assert not [rule for rule in tiny.rules() if rule.startswith("phq_9-code")]
+
+
+@pytest.mark.parametrize(("declared", "findings"), [("{}", 3), ('{"NA": not rated}', 0)])
+def test_na_is_never_taken_as_missing_by_itself(tmp_path: Path, shared: Path, declared: str, findings: int) -> None:
+    site = ANTIDEPRESSANT.replace("    sources:", f"    missing_codes: {declared}\n    sources:").replace(
+        "attributes: [{attribute: baseline_hamd, column: BASVAL}]",
+        "attributes: [{attribute: change, column: CHANGE, multiply_by: 1}, "
+        "{attribute: impression, column: PGIIMP, multiply_by: 1}]",
+    )
+    site = site.replace("[PGIIMP, HAMATOTL, CHANGE]", "[HAMATOTL, BASVAL]")
+    tiny = network_of(tmp_path / "network", {"trial": site})
+    folder = tiny.root / "landing" / "trial" / "2020-01-01"
+    folder.mkdir(parents=True)
+    shutil.copy(shared / "samples" / "trials" / "antidepressant_data.csv", folder)
+    take_all(tiny)
+    assert tiny.rules().count("number-unreadable") == findings
+    values = tiny.table("attribute").filter(pl.col("attribute") == "impression")["value"]
+    assert len(values) == 605
+    assert "NA" not in values
+
+
+REPEATS = """
+site: repeats
+name: Repeating instruments
+format: {{reader: redcap, dictionary: dictionary.csv}}
+mappings:
+  - from_delivery: 2015-01-01
+    sources:
+      - name: records
+        file: data.csv
+        identity: {{columns: [record_id], scope: site}}
+        key: [{key}]
+        attributes: [{{attribute: systolic, column: bp_systolic, date: date_bp}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "rules", "n_held"),
+    [
+        ("record_id, redcap_repeat_instrument, redcap_repeat_instance", {"attribute-conflict": 1}, 0),
+        ("record_id, date_bp", {"row-key-conflict": 1}, 3),
+    ],
+)
+def test_three_values_on_one_day_are_told_apart_held_back_or_said(
+    tmp_path: Path, shared: Path, key: str, rules: dict[str, int], n_held: int
+) -> None:
+    """Blood pressure, three times on 2019-10-14: by the repeat they are three rows, by the day one key."""
+    tiny = network_of(
+        tmp_path / "network", {"repeats": REPEATS.format(key=key)}, "gate: {max_quarantined_share: 0.6}\n"
+    )
+    folder = tiny.root / "landing" / "repeats" / "2020-01-01"
+    shutil.copytree(shared / "samples" / "redcap" / "REDCapR" / "repeating-instruments", folder)
+    staged = take_all(tiny)[("repeats", "2020-01-01")]
+    assert counts(staged) == (6, 6 - n_held, n_held)
+    assert {rule: tiny.rules().count(rule) for rule in set(tiny.rules())} == rules

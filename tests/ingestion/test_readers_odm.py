@@ -305,6 +305,21 @@ def test_openclinica_keeps_its_audit_records_and_units(shared: Path) -> None:
     assert exam.frame["subject_id"].null_count() == 0
 
 
+def test_the_other_name_of_the_audit_attribute_says_the_same(shared: Path, tmp_path: Path) -> None:
+    """OpenClinica's next version calls `Type` `AuditType`; all else of the real file stays as it is."""
+    path = shared / "samples" / SNAPSHOTS[0]
+    other = tmp_path / path.name
+    text, n_logs = re.subn(
+        r'(<OpenClinica:AuditLog\b[^>]*) Type="', r'\1 AuditType="', path.read_text(encoding="utf-8")
+    )
+    assert n_logs == 179
+    other.write_text(text, encoding="utf-8")
+    before, after = (read_file(one, one.name, ODM, "F_PHYSICALEXAM_ENGLISH").history for one in (path, other))
+    assert before is not None and after is not None
+    assert after.equals(before)
+    assert before["reason"].null_count() == 0
+
+
 SECUTRIAL = "secutrial/s_export_XML_CTU05_20191115-092559_CDISC.zip"
 
 
@@ -350,6 +365,17 @@ def test_redcaps_xml_agrees_with_its_csv(shared: Path) -> None:
     assert read_file(folder / "project.xml", "project.xml", ODM, "Demographics").identifiers == {
         "first_name", "last_name", "telephone_1", "email", "dob"
     }  # fmt: skip
+
+
+def test_blanks_around_real_values_are_gone(shared: Path) -> None:
+    """Notes of REDCap's project XML end in blanks; secuTrial breaks a line before `Placebo`."""
+    path = shared / "samples/redcap/REDCapR/longitudinal/project.xml"
+    padded = [one.get("Value", "") for one in plain_tree(path).iter(f"{NAMESPACE}ItemData")]
+    assert sum(value != value.strip() for value in padded) > 5
+    forms = {one.get("FormOID", "") for _, one in filled_forms(plain_tree(path))}
+    for frame in (read_file(path, path.name, ODM, oid).frame.drop("source_row") for oid in forms):
+        for values in frame.iter_columns():
+            assert not values.str.contains(r"^\s|\s$").any(), values.name
 
 
 def test_redcaps_notes_keep_their_line_breaks(shared: Path) -> None:

@@ -237,3 +237,11 @@ def test_the_audit_tables_of_the_export_become_history(shared: Path) -> None:
     written = history.filter(pl.col("column") == "outcome_description")
     assert written["value"].to_list()[0] is None
     assert written["changed_at"].is_sorted()
+
+
+def test_the_long_names_of_the_real_export_mean_its_short_tables(shared: Path) -> None:
+    """The files are called `baseline`, the table of forms says `mnpctu05baseline`, and so does another version."""
+    path = shared / "samples/secutrial" / UTF8
+    for short, long in (("baseline", "mnpctu05baseline"), ("esurgeries", "emnpctu05surgeries"), ("cn", "casenodes")):
+        assert read(path, long).frame.equals(read(path, short).frame), long
+        assert read(path, short).frame.height > 10

@@ -241,3 +241,26 @@ def test_many_rows_keep_their_number_over_batches(tmp_path: Path) -> None:
     frame = read_file(tmp_path / "a.parquet", "a.parquet", ParquetFormat(reader="parquet")).frame
     assert frame.select((pl.col("n").cast(pl.Int64) + 1 == pl.col(SOURCE_ROW)).all()).item()
     assert frame.height == 450_000
+
+
+@pytest.mark.parametrize(("kind", "n"), [("sav", 10), ("sav", 12), ("dta", 10), ("dta", 12), ("sav", 0), ("dta", 1)])
+def test_files_read_in_parts_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, n: int) -> None:
+    import pandas as pd
+    import pyreadstat
+
+    from assets.ingestion.readers import readstat, spss, stata
+
+    frame = pd.DataFrame({"n": pd.Series(range(n), dtype="float"), "late": pd.Series([0.0] * n)})
+    path = tmp_path / f"a.{kind}"
+    limits = ReadingLimits()
+    monkeypatch.setattr(readstat, "_CELLS", 10)
+    if kind == "sav":
+        frame.loc[frame["n"] >= 8, "late"] = 99
+        pyreadstat.write_sav(frame, str(path), missing_ranges={"late": [99]} if n else None)
+        source = spss.read_here(path, "a.sav", SpssFormat(reader="spss"), None, limits)
+        assert source.user_missing == ({"late": {"99": "declared missing in the file"}} if n else {})
+    else:
+        pyreadstat.write_dta(frame, str(path))
+        source = stata.read_here(path, "a.dta", StataFormat(reader="stata"), None, limits)
+    assert source.frame["n"].to_list() == [str(number) for number in range(n)]
+    assert source.frame[SOURCE_ROW].to_list() == list(range(1, n + 1))

@@ -18,6 +18,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 DICTIONARY_STYLES = [("Variable / Field Name", "Form Name", "Field Type"), ("field_name", "form_name", "field_type")]
+UNICODE_STATA = 14
 Row = Mapping[str, str | None]
 Tables = Mapping[str, tuple[Sequence[str], Sequence[Row]]]
 Written = tuple[dict[str, Any], dict[str, dict[str, Any]]]
@@ -112,7 +113,9 @@ def stata(folder: Path, tables: Tables, draw: st.DrawFn) -> Written:
     version = draw(st.sampled_from([13, 14, 15]))
     for name, (columns, rows) in tables.items():
         pyreadstat.write_dta(pd.DataFrame(_typed(columns, rows)), str(folder / f"{name}.dta"), version=version)
-    return {"reader": "stata"}, {name: {"file": f"{name}.dta"} for name in tables}
+    # Before version 14 a file does not say its encoding, and the library writes UTF-8: the unit must tell.
+    format = {"reader": "stata", **({"encoding": "utf-8"} if version < UNICODE_STATA else {})}
+    return format, {name: {"file": f"{name}.dta"} for name in tables}
 
 
 def parquet(folder: Path, tables: Tables, draw: st.DrawFn) -> Written:

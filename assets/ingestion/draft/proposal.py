@@ -11,22 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import yaml
 
+from assets.ingestion.draft.long import pivoted
 from assets.ingestion.draft.people import People, find_people, is_end, months_of, sex_codes
 from assets.ingestion.draft.profile import NO_ANSWER, Column, profile
 from assets.ingestion.draft.questionnaires import FormProposal, propose_forms
 from assets.ingestion.draft.sniff import is_redcap_dictionary, sniff
-from assets.ingestion.readers.protocol import SOURCE_ROW, SourceFrame, read_file
-from codebook.formats import Format, RedcapFormat
+from assets.ingestion.draft.systems import FHIR_STATUS, system_of
+from assets.ingestion.readers.protocol import ReadError, SourceFrame, read_file
+from codebook.formats import FhirFormat, Format, RedcapFormat
 from codebook.instrument import Instrument
 from codebook.schedule import Schedule
 from codebook.site import Pivot
 
 MOST_NAMED = 40
-_RUNNING = re.compile(r"^(?P<stem>.*?)(?P<number>\d+)$")
-_VALUE_COLUMN = re.compile(r"stresn|result|value|answer|score|orres|aval", re.I)
+CHECKBOX = "___"
+"""Stands in the column of one choice of a REDCap field."""
 
 
 @dataclass(frozen=True)
@@ -67,62 +68,27 @@ def draft_site(
     )
     format = sniff(path, dictionary)
     source = read_file(path, path.name, format, sheet)
-    pivot, frame = _pivoted(source)
+    pivot, frame = pivoted(source, format.decimal)
     source = SourceFrame(
         source.source_file, source.sheet, frame, source.unreadable, source.user_missing, source.labels,
         source.identifiers, source.form_of,
     )  # fmt: skip
+    if not frame.height and isinstance(format, FhirFormat):
+        raise ReadError(f"{path.name}: holds no response; name the file with filled forms, this one may define them")
     columns = profile(source, format.decimal)
-    found = propose_forms(columns, instruments)
+    system = system_of(format.reader, frame.columns)
+    askable = [c for c in columns if c.name not in system.columns and CHECKBOX not in c.name]
+    if isinstance(format, FhirFormat):
+        askable = [column for column in askable if column.n_filled]
+    found = propose_forms(askable, instruments)
     forms = tuple(form for form in found if form.likeness > 1 or form.supplied)
     taken = set().union(*(form.columns for form in forms)) if forms else set()
-    people = find_people(columns, taken, frame, source.identifiers)
+    people = find_people(columns, taken, frame, source.identifiers, system)
     writer = _Writer(path, site, format, sheet, columns, forms, people, schedule, instruments, pivot)
     writer.mention(form for form in found if form not in forms)
     text = writer.text(from_delivery, source)
     mapped = writer.mapped
     return Draft(site, text, frame.height, len(columns), len(mapped), forms)
-
-
-def _pivoted(source: SourceFrame) -> tuple[Pivot | None, pl.DataFrame]:
-    """The sample with a column per test where it holds one answer per row, and how that is declared."""
-    frame = source.frame
-    for name in frame.columns:
-        if name == SOURCE_ROW:
-            continue
-        values = frame[name].drop_nulls().unique()
-        numbered = [match for value in values if (match := _RUNNING.match(str(value)))]
-        if not 4 <= len(values) <= 120 or len(numbered) < 0.8 * len(values):
-            continue
-        if len({match["stem"] for match in numbered}) > len(numbered) / 3 or frame[name].null_count():
-            continue
-        others = [c for c in frame.columns if c not in {name, SOURCE_ROW}]
-        numeric = [
-            c for c in others
-            if _VALUE_COLUMN.search(c)
-            and frame[c].cast(pl.Float64, strict=False).drop_nulls().len() > 0.5 * frame.height
-        ]  # fmt: skip
-        keys = _row_key(frame, name, others)
-        if numeric and keys:
-            wide = frame.pivot(on=name, index=list(keys), values=numeric[-1], aggregate_function="first")
-            wide = wide.with_row_index(SOURCE_ROW, offset=1).with_columns(pl.col(SOURCE_ROW).cast(pl.Int64))
-            return Pivot(rows=keys, names=name, values=numeric[-1]), wide
-    return None, frame
-
-
-def _row_key(frame: pl.DataFrame, name: str, others: Sequence[str]) -> tuple[str, ...]:
-    """The fewest columns that, with the test's name, tell every row apart: a patient and a visit."""
-    from assets.ingestion.draft.people import OCCASION, PATIENT
-
-    patients = [c for c in others if PATIENT.search(c) and frame[c].null_count() == 0]
-    visits = [c for c in others if OCCASION.search(c) and frame[c].null_count() == 0]
-    for patient in patients:
-        if frame.select(patient, name).is_unique().all():
-            return (patient,)
-        for visit in visits:
-            if frame.select(patient, visit, name).is_unique().all():
-                return (patient, visit)
-    return ()
 
 
 class _Writer:
@@ -145,8 +111,10 @@ class _Writer:
         self.by_name = {column.name: column for column in columns}
         self.check: list[str] = []
         self.mapped: set[str] = set()
+        self.form_of: Mapping[str, str] = {}
 
     def text(self, from_delivery: str, source: SourceFrame) -> str:
+        self.form_of = source.form_of
         declared = self._site(from_delivery)
         body = yaml.safe_dump(
             declared, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110, indent=2
@@ -176,10 +144,11 @@ class _Writer:
     def _site(self, from_delivery: str) -> dict[str, Any]:
         forms = [self._form(form) for form in self.forms]
         mapping: dict[str, Any] = {"from_delivery": from_delivery}
-        dated = [c for c in self.columns if c.name in self.people.dates.values() or c is self.people.birth]
-        dated = [c for c in dated if c.date_format]
-        if dated and dated[0].date_format != "%Y-%m-%d":
-            mapping["date_format"] = dated[0].date_format
+        sources = [self._source(forms)]
+        dated = self._dated()
+        date_formats = list(dict.fromkeys(column.date_format for column in dated))
+        if date_formats not in ([], ["%Y-%m-%d"]):
+            mapping["date_format"] = date_formats[0] if len(date_formats) == 1 else date_formats
         for column in dated:
             if column.other_date_format:
                 both = f"{column.date_format} and {column.other_date_format}"
@@ -188,7 +157,7 @@ class _Writer:
         if missing:
             mapping["missing_codes"] = dict.fromkeys(missing, "no answer")
             self.check.append(f"{', '.join(missing)}: taken as 'no answer', since it is no valid answer anywhere.")
-        mapping["sources"] = [self._source(forms)]
+        mapping["sources"] = sources
         declared = self.format.model_dump(exclude_defaults=True)
         return {
             "site": self.site,
@@ -197,6 +166,11 @@ class _Writer:
             "delivery": {"mode": "snapshot" if self.people.identity else "frozen"},
             "mappings": [mapping],
         }
+
+    def _dated(self) -> list[Column]:
+        """Columns that are declared as dates."""
+        dates = {self.people.birth.name if self.people.birth else None, *self.people.dates.values()}
+        return [c for c in self.columns if c.name in dates & self.mapped and c.date_format]
 
     def _text_codes(self) -> set[str]:
         """Texts among numbers: 'NA', '#NULL!', '.'."""
@@ -215,9 +189,9 @@ class _Writer:
         if people.local_ref:
             source["local_ref"] = people.local_ref
             self._place(people.local_ref)
-        key = self._key()
-        if key:
-            source["key"] = key
+        if people.key:
+            source["key"] = list(people.key)
+            self._place(*people.key)
         elif people.identity:
             self.check.append("no columns name a row once; without a key, repeats of a row cannot be told.")
         if people.identifiers:
@@ -258,18 +232,6 @@ class _Writer:
     def _file_pattern(self) -> str:
         """The sample's name with its digits open, since exports carry dates in their names."""
         return re.sub(r"\d{6,}|\d{4}-\d\d-\d\d", "*", self.path.name)
-
-    def _key(self) -> list[str]:
-        if self.pivot is not None or not self.people.identity:
-            return []
-        identity = list(self.people.identity)
-        by_name = {column.name: column for column in self.columns}
-        if all(not by_name[name].is_repeated for name in identity):
-            return identity
-        if self.people.occasion is not None:
-            return [*identity, self.people.occasion.name]
-        date = self.people.dates.get("")
-        return [*identity, date] if date else []
 
     def _patient_and_episode(self) -> dict[str, Any]:
         people, found = self.people, {}
@@ -318,10 +280,26 @@ class _Writer:
         if occasion is not None:
             declared["occasion"] = {"column": occasion.name, "codes": self._occasions(occasion)}
             self._place(occasion.name)
-        elif not date:
+        if self.people.since is not None and not date and self.pivot is None:
+            column, unit = self.people.since
+            declared["months"] = {"column": column, "unit": unit}
+            self._place(column)
+        elif occasion is None and not date:
             declared["occasion"] = {"constant": self._occasion_at(0.0) or "baseline"}
             self.check.append(f"nothing says when {form.instrument} was filled in: it is taken as the first occasion.")
-        return declared
+        return declared | self._status(form)
+
+    def _status(self, form: FormProposal) -> dict[str, Any]:
+        """What the export says about the form itself."""
+        of_form = {f"{self.form_of.get(name)}_complete" for name in form.columns}
+        found = next((name for name in sorted(of_form) if name in self.by_name), None)
+        if isinstance(self.format, FhirFormat):
+            self._place("status")
+            return {"status": {"column": "status", "codes": dict(FHIR_STATUS)}}
+        if found is None:
+            return {}
+        self._place(found)
+        return {"status": {"column": found}}
 
     def _meaning(self, suffix: str) -> dict[str, Any]:
         months = months_of(suffix)

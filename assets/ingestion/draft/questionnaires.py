@@ -14,8 +14,11 @@ from assets.ingestion.draft.profile import Column
 from codebook.instrument import Instrument, Version
 
 DIGITS = re.compile(r"\d+")
+TOTAL = re.compile(r"tot|sum|score", re.I)
 _TRAILING_LETTER = re.compile(r"^(?P<stem>.*?)(?P<letter>[A-Za-z])$")
 FEWEST_ITEMS = 4
+ITEM_DIGITS = 2
+"""Of a longer number the last ones may count the items, as in SDTM's PHQ0101."""
 SHARE_IN_RANGE = 0.98
 LIKELY_MISSING = {9, 88, 99, 888, 998, 999, -1, -8, -9, -88, -99, -888, -999}
 
@@ -81,6 +84,10 @@ def _numbered(columns: Sequence[Column]) -> Iterable[Numbered]:
         for match in DIGITS.finditer(column.name):
             key = (column.name[: match.start()], column.name[match.end() :])
             templates[key].setdefault(int(match.group()), column)
+            if len(match.group()) > ITEM_DIGITS:
+                cut = match.end() - ITEM_DIGITS
+                key = (column.name[:cut], column.name[match.end() :])
+                templates[key].setdefault(int(column.name[cut : match.end()]), column)
         lettered = _TRAILING_LETTER.match(column.name)
         if lettered and lettered["stem"] and lettered["stem"][-1].isdigit():
             letters[lettered["stem"]][ord(lettered["letter"].upper()) - ord("A") + 1] = column
@@ -230,7 +237,7 @@ def _with_totals(
     for proposal in proposals:
         columns = [] if proposal.suffixes else found.pop(proposal.instrument, [])
         scale = _total(instruments[proposal.instrument], proposal.version)
-        supplied = {scale: columns[0].name} if columns and scale else {}
+        supplied = {scale: _likeliest_total(columns)} if columns and scale else {}
         result.append(replace(proposal, supplied=supplied))
     for key, columns in sorted(found.items()):
         version = instruments[key].versions[0].key
@@ -242,8 +249,13 @@ def _with_totals(
             suffixes = tuple(column.name[len(stem) :] for column in columns)
             result.append(FormProposal(key, version, 2, {}, None, suffixes, {scale: stem + "{suffix}"}))
         else:
-            result.append(FormProposal(key, version, 2, {}, None, (), {scale: columns[0].name}))
+            result.append(FormProposal(key, version, 2, {}, None, (), {scale: _likeliest_total(columns)}))
     return result
+
+
+def _likeliest_total(columns: Sequence[Column]) -> str:
+    """The column that is called a total, or else reaches highest: single answers do not get far."""
+    return max(columns, key=lambda column: (bool(TOTAL.search(column.name)), column.maximum or 0)).name
 
 
 def _starts_like(name: str, instrument: Instrument) -> bool:

@@ -37,6 +37,7 @@ REDCAP_COLUMNS = {"redcap_event_name", "redcap_repeat_instrument", "redcap_data_
 DICTIONARY_HEADERS = ("variable / field name", "field_name")
 _DECIMAL_COMMA = re.compile(r"^-?\d+,\d+$")
 _DECIMAL_POINT = re.compile(r"^-?\d+\.\d+$")
+_DEFINITION = re.compile(rb'"resourceType"\s*:\s*"(Questionnaire|ValueSet|CodeSystem)"')
 _STATA_OLD = tuple(bytes([version]) for version in (0x69, 0x6C, 0x6E, 0x6F, 0x71, 0x72, 0x73))
 
 
@@ -100,12 +101,18 @@ def _json_format(path: Path, head: bytes) -> Format:
     if "datasetJSONVersion" in start:
         return DatasetJsonFormat(reader="dataset_json")
     if '"resourceType"' in start:
-        return FhirFormat(reader="fhir")
+        return FhirFormat(reader="fhir", definitions="*.json" if _has_definitions(path) else None)
     try:
         json.loads(path.read_bytes())
     except ValueError:
         raise ReadError(f"{path.name}: looks like JSON and is damaged; have it exported again") from None
     raise ReadError(f"{path.name}: is JSON, but neither Dataset-JSON nor FHIR; ask the unit for another export")
+
+
+def _has_definitions(path: Path) -> bool:
+    """True where a Questionnaire or a value set lies beside the sample."""
+    beside = (other for other in path.parent.glob("*.json") if other != path and other.is_file())
+    return any(_DEFINITION.search(other.read_bytes()[:20_000]) for other in beside)
 
 
 def _text_format(path: Path, head: bytes, dictionary: str | None) -> Format:

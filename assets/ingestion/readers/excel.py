@@ -127,7 +127,9 @@ def _choose(sheets: Sequence[str], filled: Sequence[str], sheet: str | None, rel
     if sheet is None:
         if len(sheets) == 1 or len(filled) == 1:
             return filled[0] if filled else sheets[0]
-        raise ReadError(f"{relative}: has several sheets ({listed}); name one in the site's declaration")
+        raise ReadError(
+            f"{relative}: has several sheets ({listed}); name one in the site's declaration (--sheet of a draft)"
+        )
     if sheet not in sheets:
         raise ReadError(f"{relative}: has no sheet '{sheet}', but {listed}; correct the site's declaration")
     return sheet

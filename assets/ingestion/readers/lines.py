@@ -32,6 +32,7 @@ _BLOCK_BYTES = 1 << 24
 """So many bytes are looked at together: the masks over them take a few times as much memory."""
 _NEWLINE = 10
 _BLANKS = (9, 11, 12, 13, 32)
+_HIGHEST_BLANK = max(_BLANKS)
 _WIDE_BLANKS = (0xC285, 0xC2A0, 0xE19A, 0xE280, 0xE281, 0xE380)
 """How blanks beyond ASCII begin in UTF-8; so do a few other signs, such as dashes."""
 
@@ -182,21 +183,22 @@ def _look(data: bytes, begin: int, end: int, dialect: Dialect) -> _Block:
     starts = np.concatenate([[0], ends[:-1] + 1])
     is_delimiter = block == ord(dialect.delimiter)
     is_quote = block == ord(dialect.quote)
-    is_whole = np.ones(starts.size, dtype=np.bool_)
-    if is_quote.any():
-        is_whole = _whole(block, starts, is_quote, is_delimiter)
-    is_whole &= ends - starts <= MAXIMUM_CELL
+    is_whole = ends - starts <= MAXIMUM_CELL
     n_delimiters = np.add.reduceat(is_delimiter.view(np.int8), starts, dtype=np.int64)
+    if is_quote.any():
+        is_sound, n_quoted = _quoted(block, starts, is_quote, is_delimiter)
+        is_whole &= is_sound
+        n_delimiters -= n_quoted
     return _Block(starts + begin, ends + begin, is_whole, n_delimiters + 1)
 
 
-def _whole(
+def _quoted(
     block: npt.NDArray[np.uint8],
     starts: npt.NDArray[np.int64],
     is_quote: npt.NDArray[np.bool_],
     is_delimiter: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.bool_]:
-    """Which lines are whole; takes the delimiters between quotes out of `is_delimiter`."""
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Per line: whether its quotes are those of a whole record, and how many delimiters stand between quotes."""
     quotes = np.flatnonzero(is_quote)
     line = np.searchsorted(starts, quotes, side="right") - 1
     before = np.concatenate([[0], np.cumsum(np.bincount(line, minlength=starts.size))])
@@ -213,14 +215,14 @@ def _whole(
     is_second[1:] = follows_quote[1:] & (line[1:] == line[:-1])
     is_sound = np.where(opens, follows_edge | is_second, leads_to_edge | leads_to_quote)
     n_unsound = np.bincount(line[~is_sound], minlength=starts.size)
-    pairs = opens[:-1] & ~opens[1:] & (line[:-1] == line[1:])
-    spans = np.flatnonzero(pairs & (quotes[1:] - quotes[:-1] > 1))
-    edges = np.zeros(block.size + 1, dtype=np.int8)
-    edges[quotes[spans]] = 1
-    edges[quotes[spans + 1]] = -1
-    is_delimiter &= np.cumsum(edges[:-1], dtype=np.int8) == 0
-    is_whole: npt.NDArray[np.bool_] = (n_quotes % 2 == 0) & (n_unsound == 0)
-    return is_whole
+    is_sound_line: npt.NDArray[np.bool_] = (n_quotes % 2 == 0) & (n_unsound == 0)
+    spans = np.flatnonzero(opens[:-1] & ~opens[1:] & (line[:-1] == line[1:]) & (np.diff(quotes) > 1))
+    n_quoted = np.zeros(starts.size, dtype=np.int64)
+    if spans.size:
+        edges = np.column_stack((quotes[spans], quotes[spans + 1])).ravel()
+        within = np.add.reduceat(is_delimiter.view(np.int8), edges, dtype=np.int64)[::2]
+        np.add.at(n_quoted, line[spans], within)
+    return is_sound_line, n_quoted
 
 
 def _is_padded(data: bytes, dialect: Dialect) -> bool:
@@ -239,7 +241,8 @@ def _is_padded(data: bytes, dialect: Dialect) -> bool:
             leads = np.flatnonzero(part >= 0xC2) + begin
             if np.isin(whole[leads] * np.uint16(256) + whole[leads + 1], _WIDE_BLANKS).any():
                 return True
-        blanks = np.flatnonzero(is_blank[part]) + begin
+        low = np.flatnonzero((part <= _HIGHEST_BLANK) & (part != _NEWLINE) & (part != ord(dialect.delimiter)))
+        blanks = low[is_blank[part[low]]] + begin
         for step in (-1, 1):
             beside = whole[blanks + step]
             # A quote is the edge of a cell where it stands alone: a doubled one is part of the cell's text.

@@ -130,7 +130,7 @@ class Definitions:
                 return Wanted(None, tuple(self.forms))
             raise ReadError(
                 f"{relative}: has {len(self.forms)} forms ({_listed(self.forms)}); name one as `sheet` in the site's "
-                "declaration"
+                "declaration (--sheet of a draft)"
             )
         asked = sheet.strip()
         for same in (str, str.casefold):

@@ -90,10 +90,19 @@ def read(
         None,
         frame,
         split.unreadable,
+        labels={name: codes for name in columns if name in fields and (codes := _labels(fields[name]))},
         identifiers=frozenset(marked | (IDENTIFYING_SYSTEM_COLUMNS & set(columns))),
         form_of=form_of,
         notes=notes,
     )
+
+
+def _labels(field: DictionaryField) -> dict[str, str]:
+    """Code → label of a field with choices."""
+    if field.kind not in {"radio", "dropdown"}:
+        return {}
+    pairs = (choice.partition(",") for choice in field.choices.split("|"))
+    return {code.strip(): label.strip() for code, comma, label in pairs if comma}
 
 
 def _untouched_as_blank(

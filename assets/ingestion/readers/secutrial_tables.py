@@ -101,7 +101,7 @@ class Tables:
                 return forms[0]
             raise ReadError(
                 f"{relative}: has {len(forms)} forms with rows ({', '.join(forms)}); name one as `sheet` in the site's "
-                "declaration"
+                "declaration (--sheet of a draft)"
             )
         asked = sheet.strip().casefold()
         for name in self._members:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import polars as pl
+
 from assets.ingestion.readers.cells import Cell, cell_text
 from assets.ingestion.readers.isolated import read_isolated
-from assets.ingestion.readers.protocol import SourceFrame, text_frame
-from assets.ingestion.readers.readstat import damage, height, load
+from assets.ingestion.readers.protocol import SourceFrame
+from assets.ingestion.readers.readstat import damage, parts
 from codebook.formats import ReadingLimits, SpssFormat
 
 
@@ -33,33 +35,32 @@ def read(
 
 def read_here(path: Path, relative: str, format: SpssFormat, sheet: str | None, limits: ReadingLimits) -> SourceFrame:
     """What `read` says, in this process, whatever the file does to it."""
-    columns, meta = load(path, relative, "sav", format.encoding, limits)
-    texts = {name: [cell_text(value) for value in values] for name, values in columns.items()}
-    labels = {
-        name: {code: str(label) for value, label in known.items() if (code := cell_text(value)) is not None}
-        for name, known in meta.variable_value_labels.items()
-    }
-    user_missing = {
-        name: codes
-        for name, ranges in meta.missing_ranges.items()
-        if (codes := _declared_missing(columns[name], ranges, labels.get(name, {})))
-    }
-    frame = text_frame(texts, range(1, height(columns) + 1))
-    return SourceFrame(relative, None, frame, user_missing=user_missing, labels=labels)
+    frames: list[pl.DataFrame] = []
+    labels: dict[str, dict[str, str]] = {}
+    user_missing: dict[str, dict[str, str]] = {}
+    for part in parts(path, relative, "sav", format.encoding, limits):
+        frames.append(part.frame({name: [cell_text(value) for value in part.columns[name]] for name in part.columns}))
+        labels = {
+            name: {code: str(label) for value, label in known.items() if (code := cell_text(value)) is not None}
+            for name, known in part.meta.variable_value_labels.items()
+        }
+        for name, ranges in part.meta.missing_ranges.items():
+            codes = _declared_missing(part.columns[name], ranges, labels.get(name, {}))
+            user_missing[name] = user_missing.get(name, {}) | codes
+    missing = {name: dict(sorted(codes.items())) for name, codes in user_missing.items() if codes}
+    return SourceFrame(relative, None, pl.concat(frames), user_missing=missing, labels=labels)
 
 
 def _declared_missing(
     values: Sequence[Cell], ranges: Sequence[Mapping[str, float | str]], labels: Mapping[str, str]
 ) -> dict[str, str]:
     """Codes in the data that lie in a declared range (both ends included), with a label each."""
-    found = sorted(
-        {
-            code
-            for value in set(values)
-            if isinstance(value, float | int | str) and (code := cell_text(value)) is not None
-            if any(_within(value, item["lo"], item["hi"]) for item in ranges)
-        }
-    )
+    found = {
+        code
+        for value in set(values)
+        if isinstance(value, float | int | str) and (code := cell_text(value)) is not None
+        if any(_within(value, item["lo"], item["hi"]) for item in ranges)
+    }
     return {code: labels.get(code, "declared missing in the file") for code in found}
 
 

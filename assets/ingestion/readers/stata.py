@@ -10,10 +10,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import polars as pl
+
 from assets.ingestion.readers.cells import Cell, cell_text
 from assets.ingestion.readers.isolated import read_isolated
-from assets.ingestion.readers.protocol import SourceFrame, text_frame
-from assets.ingestion.readers.readstat import damage, height, load
+from assets.ingestion.readers.protocol import SourceFrame
+from assets.ingestion.readers.readstat import damage, parts
 from codebook.formats import ReadingLimits, StataFormat
 
 _ORIGIN = 1960
@@ -44,30 +46,36 @@ def read(
 
 def read_here(path: Path, relative: str, format: StataFormat, sheet: str | None, limits: ReadingLimits) -> SourceFrame:
     """What `read` says, in this process, whatever the file does to it."""
-    columns, meta = load(path, relative, "dta", format.encoding, limits)
-    kinds: Mapping[str, str] = meta.readstat_variable_types
-    shown: Mapping[str, str] = meta.original_variable_types
-    texts: dict[str, list[str | None]] = {}
-    user_missing: dict[str, dict[str, str]] = {}
+    frames: list[pl.DataFrame] = []
     labels: dict[str, dict[str, str]] = {}
-    for name, values in columns.items():
-        is_text = kinds.get(name) == "string"
-        known = {
-            code: str(label)
-            for value, label in meta.variable_value_labels.get(name, {}).items()
-            if (code := _text(value, "", "", is_text=is_text)) is not None
-        }
-        texts[name] = [_text(value, kinds.get(name, ""), shown.get(name) or "", is_text=is_text) for value in values]
-        if known:
-            labels[name] = known
-        if not is_text and (codes := _extended(values)):
-            user_missing[name] = {code: known.get(code, "missing by a code of the file") for code in codes}
-    frame = text_frame(texts, range(1, height(columns) + 1))
-    return SourceFrame(relative, None, frame, user_missing=user_missing, labels=labels)
+    missing: dict[str, set[str]] = {}
+    for part in parts(path, relative, "dta", format.encoding, limits):
+        kinds: Mapping[str, str] = part.meta.readstat_variable_types
+        shown: Mapping[str, str] = part.meta.original_variable_types
+        texts: dict[str, list[str | None]] = {}
+        for name, values in part.columns.items():
+            kind, form, is_text = kinds.get(name, ""), shown.get(name) or "", kinds.get(name) == "string"
+            known = part.meta.variable_value_labels.get(name, {}).items()
+            labels[name] = {
+                code: str(label)
+                for value, label in known
+                if (code := _text(value, "", "", is_text=is_text)) is not None
+            }
+            texts[name] = [_text(value, kind, form, is_text=is_text) for value in values]
+            if not is_text:
+                missing.setdefault(name, set()).update(_extended(values))
+        frames.append(part.frame(texts))
+    user_missing = {
+        name: {code: labels[name].get(code, "missing by a code of the file") for code in sorted(codes)}
+        for name, codes in missing.items()
+        if codes
+    }
+    labels = {name: known for name, known in labels.items() if known}
+    return SourceFrame(relative, None, pl.concat(frames), user_missing=user_missing, labels=labels)
 
 
-def _extended(values: Sequence[Cell]) -> list[str]:
-    return sorted({f".{value}" for value in values if isinstance(value, str) and len(value) == 1})
+def _extended(values: Sequence[Cell]) -> set[str]:
+    return {f".{value}" for value in values if isinstance(value, str) and len(value) == 1}
 
 
 def _text(value: Cell, kind: str, shown: str, *, is_text: bool) -> str | None:

@@ -122,7 +122,7 @@ def _examine_sheet(
     longest = max(lengths, default=0)
     for chunk in _chunks(package, part):
         cells = _CELL.findall(chunk)
-        n_cells += max(len(cells), chunk.count(b"</"), chunk.count(b"/>"))
+        n_cells += max(len(cells), chunk.count(b"<c"), chunk.count(b":c"))
         columns.update(column for column, _, _ in cells)
         rows = {row for _, row, _ in cells}
         if any(rest for _, _, rest in cells) or any(len(row) > _ROW_DIGITS or not row for row in rows):
