@@ -3,10 +3,10 @@
 What belongs here: writing the files and telling how many findings each planted defect must raise.
 What does not: reading them, whoever does it.
 
-Ten units deliver once: a list of patients, and ten files of answers to a questionnaire of 60 items, eight visits a
-patient. A third of the units exports comma/UTF-8/point, a third semicolon/cp1252/decimal comma with quoted text, a
-third tab/UTF-16. One row in two hundred has a defect, each of ten kinds equally often, never two in one row. Typing
-errors come on top where they are asked for: a share of the answers of all other rows.
+Ten units deliver a list of patients, and ten files of answers to a questionnaire of 60 items, eight visits a patient;
+once for every million assessments. A third of the units exports comma/UTF-8/point, a third semicolon/cp1252/decimal
+comma with quoted text, a third tab/UTF-16. One row in two hundred has a defect, each of ten kinds equally often, never
+two in one row. Typing errors come on top where they are asked for: a share of the answers of all other rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from checks.keys import write_key
 
 INSTRUMENT, N_ITEMS, HIGHEST = "bench60", 60, 4
 N_SITES, FILES_PER_SITE = 10, 10
-DELIVERY, LATER = dt.date(2026, 1, 5), dt.date(2026, 2, 5)
+DELIVERY, LATER, TODAY = dt.date(2026, 1, 5), dt.date(2029, 1, 5), dt.date(2029, 2, 1)
+MOST_AT_ONCE = 1_000_000
+"""Assessments of all units together; more come in as many increments."""
 VISITS = {"T0": 0, "T1": 3, "T2": 6, "T3": 9, "T4": 12, "T5": 18, "T6": 24, "T7": 36}
 """Label in the export → months after the start of treatment."""
 QUESTIONS = [f"q{item}" for item in range(1, N_ITEMS + 1)]
@@ -75,7 +77,7 @@ def dialect_of(site: str) -> Dialect:
 
 
 def add_delivery(root: Path, site: str, n_assessments: int, seed: int = 1) -> None:
-    """One more delivery of a unit, a month later: `n_assessments` of patients who are new."""
+    """One more delivery of a unit: `n_assessments` of patients who are new."""
     _write_site(root, site, max(1, n_assessments // len(VISITS)), np.random.default_rng(seed), 0.0, LATER)
 
 
@@ -94,11 +96,14 @@ def write_network(root: Path, n_assessments: int, typing_errors: float = 0.0, se
     """
     _declare(root)
     rng = np.random.default_rng(seed)
-    n_patients = max(1, round(n_assessments / len(VISITS) / N_SITES))
+    n_deliveries = -(-n_assessments // MOST_AT_ONCE)
+    n_patients = max(1, round(n_assessments / n_deliveries / len(VISITS) / N_SITES))
     truth: dict[str, int] = {}
-    for site in site_names():
-        for name, count in _write_site(root, site, n_patients, rng, typing_errors).items():
-            truth[name] = truth.get(name, 0) + count
+    for number in range(n_deliveries):
+        delivery = DELIVERY + dt.timedelta(days=30 * number)
+        for site in site_names():
+            for name, count in _write_site(root, site, n_patients, rng, typing_errors, delivery).items():
+                truth[name] = truth.get(name, 0) + count
     return truth
 
 
@@ -106,7 +111,7 @@ def _declare(root: Path) -> None:
     for folder in ("sites", "schedules", "instruments", "landing"):
         (root / folder).mkdir(parents=True)
     write_key(root / "secrets" / "pseudonym.key")
-    network = {"name": "bench", "title": "Benchmark of ingestion", "is_synthetic": True, "today": LATER}
+    network = {"name": "bench", "title": "Benchmark of ingestion", "is_synthetic": True, "today": TODAY}
     _dump(root / "network.yaml", network | {"default_schedule": "plan"})
     _dump(root / "instruments" / f"{INSTRUMENT}.yaml", _instrument())
     occasions = [
@@ -222,16 +227,16 @@ def _write_site(
     n_patients: int,
     rng: np.random.Generator,
     typing_errors: float,
-    delivery: dt.date = DELIVERY,
+    delivery: dt.date,
 ) -> dict[str, int]:
     dialect = dialect_of(site)
     folder = root / "landing" / site / delivery.isoformat()
     folder.mkdir(parents=True)
-    patients = _patients(site, n_patients, rng)
+    patients = _patients(f"{site[-2:]}{delivery:%y%m%d}", n_patients, rng)
     shown = patients.with_columns(pl.col("admitted").dt.strftime(dialect.date_format))
     _write(folder / "patients.csv", shown, dialect, quoted={"nr", "name"})
     answers = _answers(patients, dialect, rng)
-    answers, truth = _plant(answers, dialect, typing_errors, rng)
+    answers, truth = _plant(answers, dialect, typing_errors, delivery, rng)
     size = -(-answers.height // FILES_PER_SITE)
     for number in range(FILES_PER_SITE):
         part = answers.slice(number * size, size)
@@ -242,11 +247,11 @@ def _write_site(
     return truth
 
 
-def _patients(site: str, n: int, rng: np.random.Generator) -> pl.DataFrame:
+def _patients(prefix: str, n: int, rng: np.random.Generator) -> pl.DataFrame:
     days = rng.integers(0, 3650, n)
     return pl.DataFrame(
         {
-            "nr": [f"{site[-2:]}-{number:06d}" for number in range(n)],
+            "nr": [f"{prefix}-{number:05d}" for number in range(n)],
             "name": [f"{FIRST_NAMES[number % len(FIRST_NAMES)]} {_surname(number)}" for number in range(n)],
             "sex": rng.choice(["K", "M"], n),
             "born": rng.integers(1950, 2000, n).astype(str),
@@ -285,7 +290,7 @@ def _answers(patients: pl.DataFrame, dialect: Dialect, rng: np.random.Generator)
 
 
 def _plant(
-    answers: pl.DataFrame, dialect: Dialect, typing_errors: float, rng: np.random.Generator
+    answers: pl.DataFrame, dialect: Dialect, typing_errors: float, delivery: dt.date, rng: np.random.Generator
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Spoil rows and say what must be found; `is_cut` marks those of which too few cells are written."""
     n_each = max(1, round(answers.height * DEFECT_SHARE / len(KINDS)))
@@ -305,7 +310,7 @@ def _plant(
     spoilt("unknown_code", "q12", "2x")
     spoilt("missing_code", "q31", MISSING_CODE)
     spoilt("date_unreadable", "date", "last week")
-    future = (DELIVERY + dt.timedelta(days=40)).strftime(dialect.date_format)
+    future = (delivery + dt.timedelta(days=40)).strftime(dialect.date_format)
     spoilt("date_in_future", "date", future)
     spoilt("identity_missing", "nr", "")
     spoilt("patient_unknown", "nr", pl.lit("gone-") + pl.col("position").cast(pl.String))

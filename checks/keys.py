@@ -49,6 +49,7 @@ class Pseudonymiser:
         self._key = key
         block = (key if len(key) <= BLOCK_BYTES else hashlib.sha256(key).digest()).ljust(BLOCK_BYTES, b"\0")
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._last: dict[Kind, pl.DataFrame] = {}
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     @property
@@ -81,13 +82,20 @@ class Pseudonymiser:
 
     def ids_of(self, kind: Kind, texts: pl.Series) -> pl.Series:
         """One id per text of `identities`; none where there is none."""
-        distinct = texts.drop_nulls().unique()
-        if texts.null_count() or distinct.len() < texts.len():
-            known = pl.DataFrame(
-                {"text": distinct, "id": pl.Series(self._digests(kind, distinct.to_list()), dtype=pl.String)}
-            )
+        distinct = texts.drop_nulls().unique().alias("text").to_frame()
+        if texts.null_count() or distinct.height < texts.len():
+            known = self._repeated(kind, distinct)
             return texts.alias("text").to_frame().join(known, on="text", how="left", maintain_order="left")["id"]
         return pl.Series(self._digests(kind, texts.to_list()), dtype=pl.String)
+
+    def _repeated(self, kind: Kind, distinct: pl.DataFrame) -> pl.DataFrame:
+        """Ids of texts that stand in several rows; those of the last time are kept, since the next file names the same."""
+        last = self._last.get(kind, pl.DataFrame(schema={"text": pl.String, "id": pl.String}))
+        fresh = distinct.join(last, on="text", how="anti")
+        digests = pl.Series("id", self._digests(kind, fresh["text"].to_list()), dtype=pl.String)
+        known = pl.concat([last.join(distinct, on="text", how="semi"), fresh.with_columns(digests)])
+        self._last[kind] = known
+        return known
 
 
 def identities(frame: pl.DataFrame, parts: Sequence[pl.Expr]) -> pl.Series:

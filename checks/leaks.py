@@ -11,6 +11,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -31,6 +32,7 @@ HOLDS = {
 SHORTEST_PART = 3
 SHORTEST_WHOLE = 4
 SHORTEST_NUMBER = 5
+FEW_TEXTS = 10_000
 SPELT = ("words", "joined")
 LONGEST_NAME = 4
 """Longer values (a postal address, a remark) are sought whole, not word by word."""
@@ -90,21 +92,39 @@ class LeakScanner:
         frame = pl.DataFrame({"text": unique.cast(pl.String)}).with_columns(_as_words(text).alias("words"))
         national = text.str.contains(_ANY_NATIONAL) if self.is_any_national else pl.lit(False)
         own = [text.str.contains(pattern) for pattern in self.patterns]
+        needles, common = self._sought_in(frame["words"])
         kind = (
             pl.when(text.str.contains(EMAIL_ADDRESS))
             .then(pl.lit(EMAIL))
             .when(national | text.is_in(self._national(unique).implode()))
             .then(pl.lit(NATIONAL))
-            .when(_holds(pl.col("words"), self.needles))
+            .when(_holds(pl.col("words"), needles))
             .then(pl.lit(NAME))
             .when(text.str.contains(_TELEPHONE))
             .then(pl.lit(TELEPHONE))
             .when(pl.any_horizontal(pl.lit(False), *own))
             .then(pl.lit(PATTERN))
-            .when(_holds(pl.col("words"), self.common))
+            .when(_holds(pl.col("words"), common))
             .then(pl.lit(NAME_LIKE))
         )
         return frame.select("text", kind.alias("kind")).drop_nulls("kind")
+
+    def _sought_in(self, words: pl.Series) -> list[pl.Series]:
+        """Needles, and those that are everyday words; for few texts only those whose first word stands in one of them:
+        to make an automaton of thousands takes longer than to seek."""
+        if len(words) > FEW_TEXTS:
+            return [needles["needle"] for needles in self._by_first_word]
+        there = words.str.split(" ").explode().unique().implode()
+        return [needles.filter(pl.col("first").is_in(there))["needle"] for needles in self._by_first_word]
+
+    @cached_property
+    def _by_first_word(self) -> list[pl.DataFrame]:
+        return [
+            pl.DataFrame({"needle": pl.Series(needles, dtype=pl.String)}).with_columns(
+                pl.col("needle").str.extract(r"^ ([^ ]+)").alias("first")
+            )
+            for needles in (self.needles, self.common)
+        ]
 
     def _national(self, unique: pl.Series) -> pl.Series:
         """The texts that hold a number of a declared kind with right check digits."""
@@ -197,5 +217,5 @@ def _as_words(text: pl.Expr) -> pl.Expr:
     return pl.concat_str([_words(text), _words(_joined(text)), _words(apart)], separator="|")
 
 
-def _holds(words: pl.Expr, needles: tuple[str, ...]) -> pl.Expr:
-    return words.str.contains_any(list(needles)) if needles else pl.lit(False)
+def _holds(words: pl.Expr, needles: pl.Series) -> pl.Expr:
+    return words.str.contains_any(needles.implode()) if len(needles) else pl.lit(False)

@@ -70,8 +70,8 @@ def trace(warehouse: Path, identifier: str, library: Library, as_of: dt.date | N
         except (duckdb.BinderException, duckdb.CatalogException):
             raise QueryError("the warehouse was built by an earlier Concord; run 'concord run' first") from None
     known = sections[0][1] if sections else []
-    instrument = str(known[0]["instrument"]) if known and identifier.startswith("a") else None
-    history = record_history(library, identifier, as_of, instrument)
+    instrument = str(known[0]["instrument"]) if known and "instrument" in known[0] else None
+    history = [] if "/" in identifier else record_history(library, identifier, as_of, instrument)
     sections.extend(history)
     if known and identifier.startswith("e"):
         person = record_history(library, str(known[0]["patient_id"]), as_of)

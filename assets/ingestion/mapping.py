@@ -37,7 +37,9 @@ def map_delivery(landed: LandedDelivery, context: Context) -> MappedDelivery:
         before, rejected = rejected, rows.whole_forms(pl.concat([rejected, found]), landed.sources)
         touched = _patients_of(rejected.join(before, on=ROW, how="anti"), sources)
         settled = settled.without(touched)
-        settled.extend(_settle([source.of(touched) for source in sources], rejected, context))
+        again = [source.of(touched) for source in sources]
+        if any(source.frame.join(rejected, on=ROW, how="anti").height for source in again):
+            settled.extend(_settle(again, rejected, context))
     return assemble(landed, sources, rejected, settled, context)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 import polars as pl
@@ -158,7 +159,8 @@ def nameless_reason(
 ) -> str:
     """Why a delivery could not be read, without a name in it.
 
-    What could not be read cannot say whose names to look for: a file is named only in words of the declaration.
+    What could not be read cannot say whose names to look for: a file is named only in words of the declaration, which
+    are the name or pattern that the declaration has for it.
     """
     mapping = site.mapping_for(delivery.name)
     scanner = scanner_for(
@@ -174,7 +176,8 @@ def nameless_reason(
     for name in sorted(names | {PurePosixPath(name).name for name in names}, key=len, reverse=True):
         shown = masks.shown(name, lexicon)
         if shown != name:
-            reason = reason.replace(name, shown)
+            declared = next((source.file for source in mapping.sources if fnmatch(name, source.file)), None)
+            reason = reason.replace(name, f"{declared} ({shown})" if declared else shown)
     reason = LISTED.sub(lambda found: found.group(1) + masks.listed(found.group(2), lexicon), reason)
     pieces = re.split(r"([,;:'#?] ?)", reason)
     return "".join(masks.name(piece) if len(piece) > 2 and scanner.leaks(piece) else piece for piece in pieces)

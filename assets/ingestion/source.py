@@ -122,7 +122,7 @@ def land(site: Site, mapping: Mapping, delivery: Delivery, library: Library) -> 
     for key, frame in reading.frames.items():
         name = row_file(frame)
         n_in_files += frame.frame.height + len(frame.unreadable)
-        own = frame.frame.filter(_own_rows(site))
+        own = _own_rows(frame.frame, site)
         rows.append(own.select(pl.lit(name).alias("source_file"), "source_row"))
         broken = _unreadable(frame) if not site.part_of else _unreadable(frame).clear()
         unreadable.append(broken)
@@ -193,14 +193,14 @@ def _unused(site: Site, files: dict[str, Path], reading: _Reading) -> Iterator[s
                 yield f"{name}#{sheet}"
 
 
-def _own_rows(site: Site) -> pl.Expr:
+def _own_rows(frame: pl.DataFrame, site: Site) -> pl.DataFrame:
     """Rows of this unit in a file that may hold several; the declared site keeps those of nobody."""
     if site.parts is None:
-        return pl.lit(True)
+        return frame
     code = pl.col(site.parts.column)
     if site.part_of is not None:
-        return code.is_in(list(site.part_codes)).fill_null(False)
-    return ~code.is_in(list(site.parts.sites)).fill_null(False)
+        return frame.filter(code.is_in(list(site.part_codes)).fill_null(False))
+    return frame.filter(~code.is_in(list(site.parts.sites)).fill_null(False))
 
 
 def _land_source(
@@ -240,8 +240,9 @@ def _land_source(
             user_missing.setdefault(column, {}).update(codes)
         keep = [c for c in frame.frame.columns if c in named or c in needed or c in identifiers]
         place = pl.lit(row_file(frame)).alias("source_file")
-        columns = [pl.col(c).alias(exported(c)) for c in keep]
-        frames.append(frame.frame.filter(_own_rows(site)).select(place, "source_row", *columns))
+        own = _own_rows(frame.frame, site).select(place, "source_row", *keep)
+        own.columns = ["source_file", "source_row", *map(exported, keep)]
+        frames.append(own)
         if frame.history is not None:
             about = list(mapped - frame.identifiers)
             of_value, of_status = pl.col("column"), pl.col("column").str.strip_suffix(".status")

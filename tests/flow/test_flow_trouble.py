@@ -37,8 +37,10 @@ def test_four_kinds_of_trouble_in_one_run(demo: Flow, copy_of: Callable[[Flow], 
     assert "did you mean 'Kjønn'?" in held["north"]
     assert "'gaf_*.csv'" in held["sound"]
     assert "2016-12-01 stays in" in held["sound"]
+    report = (root / "published" / "sites" / "sound" / "deliveries" / "2017-01-02.html").read_text(encoding="utf-8")
+    assert "Nothing of this delivery is used yet" in report
     assert "nothing of this unit was accepted yet" in held["south"]
-    assert "visits_synthetic.sav" in held["south"]
+    assert "visits_*.sav (masked-" in held["south"], "what cannot be read cannot say which names to keep out"
     assert "empty" in held["east"]
     assert "west  2016-12-01 taken, 2017-01-02 taken" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

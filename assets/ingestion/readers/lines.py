@@ -104,7 +104,8 @@ def _parse(
         )
         if frame.shape != (chosen.size, len(columns)):
             return None
-        frame = clean(frame, is_padded=_is_padded(data, dialect))
+        if (is_padded := _is_padded(data, dialect)) or dialect.quote.encode() in data:
+            frame = clean(frame, is_padded)  # else every cell stands as it is, and the blank ones are null already
     frame = frame.with_columns(pl.Series(SOURCE_ROW, chosen + 1, dtype=pl.Int64))
     unreadable: list[UnreadableRow] = []
     if extra:
