@@ -31,11 +31,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
 
 from benchmarks.ingestion_network import (
     DELIVERY,
+    DIALECTS,
     FILES_PER_SITE,
     INSTRUMENT,
     MOST_AT_ONCE,
@@ -91,8 +91,8 @@ def measure(folder: Path, chosen: argparse.Namespace) -> dict[str, Cost]:
     for _ in range(chosen.runs):
         for derived in ("lake", "state"):
             shutil.rmtree(network / derived, ignore_errors=True)
-        taken["scan"].append(run("scan", folder / "utf8", folder))
-        taken["scan, columns told"].append(run("told", folder / "utf8", folder))
+        taken["scan"].append(scan(folder / "utf8", is_told=False))
+        taken["scan, columns told"].append(scan(folder / "utf8", is_told=True))
         taken["concord"].append(run("concord", network, folder))
         check(truth, taken["concord"][-1].printed | findings_of(network), "concord")
     costs = {name: median(runs) for name, runs in taken.items()}
@@ -122,14 +122,34 @@ def median(runs: list[Cost]) -> Cost:
 def run(way: str, network: Path, target: Path) -> Cost:
     """One way in a process of its own, under the settings that `concord` gives itself when it starts."""
     start = "import orchestration; from benchmarks.ingestion import main; main()"
-    command = [sys.executable, "-c", start, "--child", way, str(network), str(target)]
+    return run_command(["-c", start, "--child", way, str(network), str(target)])
+
+
+def scan(files: Path, is_told: bool) -> Cost:
+    """DuckDB reads all as text and counts every column, one query per dialect and kind of file."""
+    jobs = [
+        {
+            "files": f"{files / dialect.encoding / kind}/*.csv",
+            "delimiter": dialect.delimiter,
+            "columns": columns,
+            "is_told": is_told,
+        }
+        for dialect in DIALECTS
+        for kind, columns in (("patients", PATIENTS), ("answers", ANSWERS))
+    ]
+    return run_command(["-m", "benchmarks.text_scan", json.dumps(jobs)])
+
+
+def run_command(arguments: list[str]) -> Cost:
+    """A Python process and what the operating system says of it."""
+    command = [sys.executable, *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     printed = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{way} ended with {process.returncode}")
+        raise RuntimeError(f"{arguments} ended with {process.returncode}")
     return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, json.loads(printed.splitlines()[-1]))
 
 
@@ -145,29 +165,6 @@ def as_utf8(network: Path, target: Path) -> None:
                 place.hardlink_to(path)
             else:
                 place.write_bytes(path.read_bytes().decode(dialect.encoding).encode())
-
-
-def scan(files: Path, target: Path, is_told: bool = False) -> dict[str, int]:
-    """DuckDB reads all as text and counts every column."""
-    n_rows = 0
-    with duckdb.connect() as connection:
-        for dialect in {dialect_of(site) for site in site_names()}:
-            for kind, columns in (("patients", PATIENTS), ("answers", ANSWERS)):
-                types = ", ".join(f"'{column}': 'VARCHAR'" for column in columns)
-                how = f"auto_detect = false, columns = {{{types}}}" if is_told else "all_varchar = true"
-                counts = ", ".join(f"count({column})" for column in columns)
-                found = connection.execute(
-                    f"select count(*), {counts} from read_csv('{files / dialect.encoding / kind}/*.csv', {how}, "
-                    f"header = true, delim = '{dialect.delimiter}', quote = '\"', null_padding = true)"
-                ).fetchone()
-                assert found is not None
-                n_rows += found[0]
-    return {"n_landed": n_rows}
-
-
-def told(files: Path, target: Path) -> dict[str, int]:
-    """`scan` with names and types given."""
-    return scan(files, target, is_told=True)
 
 
 def concord(network: Path, target: Path) -> dict[str, int]:
@@ -231,8 +228,6 @@ def add(network: Path, how: Path) -> dict[str, int]:
 CHILDREN: dict[str, Callable[[Path, Path], dict[str, int]]] = {
     "write": write,
     "add": add,
-    "scan": scan,
-    "told": told,
     "concord": concord,
     "build": build,
     "pandas": pandas,

@@ -89,7 +89,7 @@ class Pseudonymiser:
         return pl.Series(self._digests(kind, texts.to_list()), dtype=pl.String)
 
     def _repeated(self, kind: Kind, distinct: pl.DataFrame) -> pl.DataFrame:
-        """Ids of texts that stand in several rows; those of the last time are kept, since the next file names the same."""
+        """Ids of texts that stand in several rows; the last ones are kept, since the next file names the same."""
         last = self._last.get(kind, pl.DataFrame(schema={"text": pl.String, "id": pl.String}))
         fresh = distinct.join(last, on="text", how="anti")
         digests = pl.Series("id", self._digests(kind, fresh["text"].to_list()), dtype=pl.String)
