@@ -14,6 +14,7 @@ from pydantic import Field
 
 from codebook.declaration import Declared
 from codebook.formats import ReadingLimits
+from codebook.outgoing import Alerts, CsvDialect
 
 
 class Privacy(Declared):
@@ -75,6 +76,8 @@ class Network(Declared):
     plausible: Plausible = Plausible()
     quality: QualityThresholds = QualityThresholds()
     limits: ReadingLimits = ReadingLimits()
+    csv: CsvDialect = CsvDialect()
+    alerts: Alerts = Alerts()
 
 
 @dataclass(frozen=True)

@@ -187,9 +187,17 @@ def _tell_answers(room: NetworkRoom, result: RunResult) -> None:
     result.problems.extend(answers.faults)
     result.notes.extend(answers.problems)
     if result.is_built and answers.given:
-        table = answer(room.target(result.clocks).warehouse, "select site_id, finding_id from quality.finding")
-        known = zip(table["site_id"].to_pylist(), table["finding_id"].to_pylist(), strict=True)
-        result.notes.extend(answers.unknown(known))
+        warehouse = room.target(result.clocks).warehouse
+        result.notes.extend(answers.unknown("finding", _ids(warehouse, "finding_id", "quality.finding")))
+        result.notes.extend(
+            answers.unknown("due_point", _ids(warehouse, "due_point_id", "quality.expected_assessment"))
+        )
+
+
+def _ids(warehouse: Path, column: str, table: str) -> list[tuple[str, str]]:
+    """Site and id of every row of a table."""
+    found = answer(warehouse, f"select site_id, {column} from {table}")
+    return list(zip(found["site_id"].to_pylist(), found[column].to_pylist(), strict=True))
 
 
 class _Engine:

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from assets.ingestion.acceptances import ACCEPTANCE_SCHEMA
-from assets.ingestion.answers import ANSWER_SCHEMA
+from assets.ingestion.answers import ANSWER_SCHEMA, DUE_ANSWER_SCHEMA
 from assets.ingestion.lake import HELD_TABLES
 from assets.warehouse.inputs_codebook import CODEBOOK_INPUTS, codebook_rows
 from checks.catalogue import rule_rows
@@ -71,6 +71,7 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "remedy": pl.String(),
     },
     "answer": ANSWER_SCHEMA,
+    "due_answer": DUE_ANSWER_SCHEMA,
     "acceptance": ACCEPTANCE_SCHEMA,
     "identity": IDENTITY_SCHEMA,
     "delivery": {
@@ -105,6 +106,7 @@ def write_inputs(
     folder: Path,
     *,
     answers: pl.DataFrame | None = None,
+    due_answers: pl.DataFrame | None = None,
     acceptances: pl.DataFrame | None = None,
     identity: pl.DataFrame | None = None,
 ) -> None:
@@ -113,7 +115,8 @@ def write_inputs(
     `deliveries` has one row per known delivery with the columns of `quality.delivery`; `mode` is taken from the site's
     declaration where the column is absent. Deliveries later than `as_of` are left out: they are not known yet.
     `answers` and `acceptances` are what units and the network said about findings (ANSWER_SCHEMA, ACCEPTANCE_SCHEMA),
-    `identity` who was merged and split off (IDENTITY_SCHEMA).
+    `due_answers` what units said about due points (DUE_ANSWER_SCHEMA), `identity` who was merged and split off
+    (IDENTITY_SCHEMA).
 
     Raises:
         ValueError: `deliveries` lacks a column.
@@ -137,7 +140,7 @@ def write_inputs(
         "due": _due_rows(library),
     }
     rows["rule"] = rule_rows()
-    spoken = {"answer": answers, "acceptance": acceptances, "identity": identity}
+    spoken = {"answer": answers, "due_answer": due_answers, "acceptance": acceptances, "identity": identity}
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in INPUTS.items():
         if name == "delivery":

@@ -10,9 +10,10 @@ from pathlib import Path
 import polars as pl
 from flows import Flow, concord
 
-from assets.publishing.worklist import write_worklist
+from assets.publishing.worklist_files import write_worklist
 from checks.catalogue import catalogued
 from codebook.library import load_library
+from codebook.outgoing import CsvDialect
 
 
 def test_what_was_found_is_what_the_catalogue_says(demo: Flow) -> None:
@@ -33,13 +34,13 @@ def test_each_unit_gets_its_own_open_findings(demo: Flow) -> None:
     open_ones = demo.rows("select site_id, finding_id from quality.finding where status in ('open', 'reopened')")
     for site in load_library(demo.root).sites:
         listed = worklist_of(demo.root, site)
-        assert set(listed["finding_id"]) == {finding for unit, finding in open_ones if unit == site}
+        assert set(listed["finding_id"].drop_nulls()) == {finding for unit, finding in open_ones if unit == site}
         refs = {
             ref
             for file in (demo.root / "lake" / "local_ref" / f"site={site}").rglob("part.parquet")
             for ref in pl.read_parquet(file)["local_ref"]
         }
-        named = {ref for ref in listed["patient"] if ref}
+        named = {ref for ref in listed["local_ref"] if ref}
         assert named and named <= refs
 
 
@@ -66,15 +67,15 @@ def statuses(root: Path) -> dict[str, str]:
 def test_answers_and_acceptances(demo: Flow, copy_of: Callable[[Flow], Path]) -> None:
     root = copy_of(demo)
     sent = worklist_of(root, "north")
-    answered, accepted, untouched = sent["finding_id"].to_list()[:3]
+    answered, accepted, untouched = sent["finding_id"].drop_nulls().to_list()[:3]
     back = sent.with_columns(
-        pl.col("row", "days open").cast(pl.Int64),
+        pl.col("row", "days_open").cast(pl.Int64),
         pl.when(pl.col("finding_id") == answered).then(pl.lit("confirmed")).alias("answer"),
         pl.lit(None, dtype=pl.String).alias("comment"),
     )
     folder = root / "answers" / "north"
     folder.mkdir(parents=True)
-    write_worklist(back, folder / "back")
+    write_worklist(back, folder / "back", CsvDialect())
     (folder / "other.csv").write_text("finding_id,answer\nf-nobody,confirmed\n", encoding="utf-8")
     (folder / "back.csv").unlink()
     day = ("--until", "2017-06-30")
