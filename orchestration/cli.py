@@ -20,6 +20,7 @@ from orchestration.identity_cli import identity_app
 from orchestration.key_cli import key_app
 from orchestration.rework_cli import rework
 from orchestration.site_cli import site_app
+from orchestration.worklist_cli import worklist_app
 
 EPILOG = "Exit codes: 0 done; 1 failed; 2 usage or declaration wrong; 3 done, but a gate held something back."
 
@@ -40,6 +41,7 @@ app.add_typer(site_app, name="site")
 app.add_typer(identity_app, name="identity")
 app.add_typer(key_app, name="key")
 app.add_typer(findings_app, name="findings")
+app.add_typer(worklist_app, name="worklist")
 
 NetworkOption = Annotated[
     Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
