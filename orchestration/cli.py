@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from orchestration.alerts_cli import alerts
 from orchestration.codebook_cli import codebook_app
 from orchestration.exits import FAILED, WRONG, errors, stop
 from orchestration.fetch_cli import fetch
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command()(fetch)
 app.command()(rework)
+app.command()(alerts)
 app.add_typer(codebook_app, name="codebook")
 app.add_typer(site_app, name="site")
 app.add_typer(identity_app, name="identity")
