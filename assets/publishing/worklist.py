@@ -46,7 +46,7 @@ COLUMNS: dict[str, pl.DataType] = {
 _FIELD = re.compile(r"^[a-z_]+(?=: )")
 _DATE_PARTS = {"%d": "DD", "%m": "MM", "%Y": "YYYY", "%y": "YY", "%H": "hh", "%M": "mm", "%S": "ss"}
 OVERDUE_REMEDY = "Send it with the next delivery, or answer why there is none."
-DUE_REMEDY = "Have it filled in by the day on which its window closes, or answer why that cannot be."
+DUE_REMEDY = "Have it filled in before its window closes, or answer why that cannot be."
 
 
 def open_findings(warehouse: Warehouse) -> pl.DataFrame:
