@@ -49,7 +49,7 @@ class RotationError(Exception):
 
 @dataclass(frozen=True)
 class Rotated:
-    """What a rotation came to; `n_lost`: findings and due points in state/ or answers/ that the lake does not explain."""
+    """What a rotation came to; `n_lost`: ids in state/ or answers/ that nothing in the lake explains."""
 
     retired: Path
     n_deliveries: int
