@@ -91,23 +91,23 @@
     end
 {%- endmacro %}
 
-{#- Every scale of one version: one row per assessment and scale. `assessments` is the relation that holds the answers. -#}
+{#- Every scale of one version: one row per assessment and scale. `assessments` is the relation that holds the counts. -#}
 {% macro version_scores(version, assessments) %}
 {%- set scales = version['scales'] -%}
 {%- set plain = scales | rejectattr('row.aggregate', 'in', ('ratio', 'linear')) | list -%}
 {%- set made = scales | selectattr('row.aggregate', 'in', ('ratio', 'linear')) | list -%}
 -- {{ version['instrument'] }}, {{ version['version'] }}
 select
-    made.assessment_id,
-    made.instrument,
-    made.version,
+    {%- for column in assessment_columns() %}
+    made.{{ column }},
+    {%- endfor %}
     scale.scale,
     scale.aggregate,
     scale.is_primary,
     scale.n_items,
     cast({{ by_scale(scales, 'answered') }} as integer) as n_answered,
-    cast({{ by_scale(scales, 'raw') }} as double) as raw_value,
-    cast({{ by_scale(scales, 'supplied') }} as double) as score_supplied,
+    {{ by_scale(scales, 'raw') }} as raw_value,
+    {{ by_scale(scales, 'supplied') }} as score_supplied,
     cast({{ by_scale(scales, 'score') }} as double) as score,
     {{ by_scale(scales, 'status') }} as status
 from (
@@ -120,12 +120,10 @@ from (
                 select counted.*{% for scale in plain %}, {{ scale_status(scale) }}{% endfor %}
                 from (
                     select
-                        assessment_id,
-                        instrument,
-                        version
+                        {{ assessment_columns() | join(', ') }}
                         {%- for scale in scales %}
-                        {%- for column in counted_columns(scale, version['items']) %},
-                        {{ column }}
+                        {%- for slot in counted_columns(scale, version['items']) %},
+                        {{ slot }} as {{ slot.split('_')[0] }}_{{ scale['key'] }}
                         {%- endfor %}
                         {%- endfor %}
                     from {{ assessments }}
@@ -146,6 +144,13 @@ cross join (
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ) as scale
+{% endmacro %}
+
+{#- What a score takes from its assessment. -#}
+{% macro assessment_columns() %}
+    {%- do return([
+        'assessment_id', 'episode_id', 'patient_id', 'site_id', 'instrument', 'version', 'rater', 'months', 'occasion'
+    ]) -%}
 {% endmacro %}
 
 {#- How far a unit's own total may lie from ours: rounding to two decimals. -#}

@@ -76,7 +76,7 @@ assessment_ranked as (
                 case when is_vanished then 1 else 0 end,
                 case when assessment_date is null then 1 else 0 end, assessment_date, assessment_id
         ) as match_rank
-    from {{ ref('stg_assessment') }}
+    from {{ ref('stg_form') }}
     where occasion is not null
 )
 
