@@ -8,9 +8,9 @@ with placed as (
         case
             when occasion.anchor = 'discharge'
                 then round(
-                    {{ months_between('episode.anchor_date', 'episode.discharge_date') }} + occasion.months, 4
+                    {{ months_between('episode.anchor_date', 'episode.discharge_date') }} + occasion.lag_months, 4
                 )
-            else round(occasion.months, 4)
+            else round(occasion.nominal_months, 4)
         end as nominal_months
     from {{ ref('stg_assessment') }} as assessment
     left join {{ ref('stg_episode') }} as episode on assessment.episode_id = episode.episode_id
