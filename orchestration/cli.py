@@ -204,11 +204,14 @@ def fit(
 
 @app.command()
 def validate(network: NetworkOption = HERE) -> None:
-    """Read every declaration and say what is wrong, with file, line and key."""
+    """Read every declaration and say what is wrong, with file, line and key; and the counts of treated patients."""
+    from assets.ingestion.counts import read_counts
     from codebook.library import load_library
 
     with errors():
         library = load_library(network)
+    if problems := read_counts(library).problems:
+        stop("\n".join(problems), WRONG)
     typer.echo(
         f"{library.network.name}: {len(library.sites)} units, {len(library.instruments)} instruments, "
         f"{len(library.schedules)} schedules, {len(library.analyses)} analyses; all declarations are sound."

@@ -114,7 +114,7 @@ def _require_empty(directory: Path) -> None:
 def _write_declarations(folder: NetworkFolder, patients: int, sites: int, seed: int) -> None:
     for path in (folder.sites, folder.schedules, folder.analyses, folder.root / "secrets"):
         path.mkdir(parents=True)
-    for name in ("network.yaml", "schedules/mbt.yaml", *_analyses()):
+    for name in ("network.yaml", *_analyses()):
         (folder.root / name).write_bytes((TEMPLATES / name).read_bytes())
     for number, site in enumerate(site_names(sites)):
         template = Template((TEMPLATES / "sites" / f"{KINDS[number % 4]}.yaml").read_text(encoding="utf-8"))

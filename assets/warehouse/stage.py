@@ -10,6 +10,7 @@ import shutil
 from assets.ingestion import lake
 from assets.ingestion.acceptances import acceptance_frame
 from assets.ingestion.answers import read_answers, take_answers
+from assets.ingestion.counts import read_counts
 from assets.ingestion.ingest import known_receipts
 from assets.ingestion.receipts import receipt_frame
 from assets.run_context import Clocks
@@ -38,5 +39,6 @@ def write_build_inputs(library: Library, clocks: Clocks, target: NetworkFolder) 
     acceptances = acceptance_frame(library.folder.state, library.sites, clocks.as_of)
     identity = read_identities(library.folder.state).frame()
     folder = target.build / "inputs"
-    said = {"answers": answers, "acceptances": acceptances, "identity": identity}
+    treated = read_counts(library).frame(clocks.as_of)
+    said = {"answers": answers, "acceptances": acceptances, "identity": identity, "treated": treated}
     write_inputs(library, receipts, clocks.as_of, clocks.today, folder, **said)

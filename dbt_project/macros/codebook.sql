@@ -49,6 +49,15 @@
     {%- do return(counts) -%}
 {% endmacro %}
 
+{#- SQL of the number of items that a form of an instrument has, by its version. -#}
+{% macro items_of_version(instrument) %}
+    {%- set branches = [] -%}
+    {%- for row in rows_of('select version, count(*) as n from ' ~ source('inputs', 'item') ~ " where instrument = '" ~ instrument ~ "' group by version order by version") -%}
+        {%- do branches.append("when '" ~ row['version'] ~ "' then " ~ row['n']) -%}
+    {%- endfor -%}
+    {%- do return('cast(' ~ ('case lake.version ' ~ branches | join(' ') ~ ' end' if branches else 'null') ~ ' as integer)') -%}
+{% endmacro %}
+
 {#- (instrument, family) of every one of these instruments. -#}
 {% macro instrument_families() %}
     {%- set known = "'" ~ instrument_keys() | join("', '") ~ "'" -%}

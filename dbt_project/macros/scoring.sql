@@ -167,17 +167,12 @@
 {% macro by_version(versions, column, type) %}
     {%- set branches = [] -%}
     {%- for version in versions -%}
-        {%- if column == 'n_items' -%}
-            {%- set value = version['items'] | length -%}
-        {%- else -%}
-            {%- set counted = {} -%}
-            {%- for scale in version['scales'] -%}
-                {%- do counted.update(counted_columns(scale, version['items'])) -%}
-            {%- endfor -%}
-            {%- set value = counted.get(column) -%}
-        {%- endif -%}
-        {%- if value is not none -%}
-            {%- do branches.append("when '" ~ version['version'] ~ "' then " ~ value) -%}
+        {%- set counted = {} -%}
+        {%- for scale in version['scales'] -%}
+            {%- do counted.update(counted_columns(scale, version['items'])) -%}
+        {%- endfor -%}
+        {%- if column in counted -%}
+            {%- do branches.append("when '" ~ version['version'] ~ "' then " ~ counted[column]) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if branches -%}

@@ -91,11 +91,37 @@
     end
 {%- endmacro %}
 
+{#- One row per form of one version, with `columns` of it, and score_, status_ and what was counted of every scale. -#}
+{% macro scored_forms(version, assessments, columns) %}
+{%- set scales = version['scales'] -%}
+{%- set plain = scales | rejectattr('row.aggregate', 'in', ('ratio', 'linear')) | list -%}
+{%- set made = scales | selectattr('row.aggregate', 'in', ('ratio', 'linear')) | list %}
+    select settled.*{% for scale in made %}, {{ made_value(scale) }}{% endfor %}
+    from (
+        select plain.*{% for scale in made %}, {{ made_status(scale) }}{% endfor %}
+        from (
+            select judged.*{% for scale in plain %}, {{ scale_value(scale) }}{% endfor %}
+            from (
+                select counted.*{% for scale in plain %}, {{ scale_status(scale) }}{% endfor %}
+                from (
+                    select
+                        {{ columns | join(', ') }}
+                        {%- for scale in scales %}
+                        {%- for slot in counted_columns(scale, version['items']) %},
+                        {{ slot }} as {{ slot.split('_')[0] }}_{{ scale['key'] }}
+                        {%- endfor %}
+                        {%- endfor %}
+                    from {{ assessments }}
+                    where instrument = '{{ version['instrument'] }}' and version = '{{ version['version'] }}'
+                ) as counted
+            ) as judged
+        ) as plain
+    ) as settled
+{% endmacro %}
+
 {#- Every scale of one version: one row per assessment and scale. `assessments` is the relation that holds the counts. -#}
 {% macro version_scores(version, assessments) %}
 {%- set scales = version['scales'] -%}
-{%- set plain = scales | rejectattr('row.aggregate', 'in', ('ratio', 'linear')) | list -%}
-{%- set made = scales | selectattr('row.aggregate', 'in', ('ratio', 'linear')) | list -%}
 -- {{ version['instrument'] }}, {{ version['version'] }}
 select
     {%- for column in assessment_columns() %}
@@ -111,27 +137,7 @@ select
     cast({{ by_scale(scales, 'score') }} as double) as score,
     {{ by_scale(scales, 'status') }} as status
 from (
-    select settled.*{% for scale in made %}, {{ made_value(scale) }}{% endfor %}
-    from (
-        select plain.*{% for scale in made %}, {{ made_status(scale) }}{% endfor %}
-        from (
-            select judged.*{% for scale in plain %}, {{ scale_value(scale) }}{% endfor %}
-            from (
-                select counted.*{% for scale in plain %}, {{ scale_status(scale) }}{% endfor %}
-                from (
-                    select
-                        {{ assessment_columns() | join(', ') }}
-                        {%- for scale in scales %}
-                        {%- for slot in counted_columns(scale, version['items']) %},
-                        {{ slot }} as {{ slot.split('_')[0] }}_{{ scale['key'] }}
-                        {%- endfor %}
-                        {%- endfor %}
-                    from {{ assessments }}
-                    where instrument = '{{ version['instrument'] }}' and version = '{{ version['version'] }}'
-                ) as counted
-            ) as judged
-        ) as plain
-    ) as settled
+    {{- scored_forms(version, assessments, assessment_columns()) }}
 ) as made
 cross join (
     {%- for scale in scales %}

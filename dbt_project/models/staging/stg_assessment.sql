@@ -34,7 +34,7 @@ with form as (
         lake.source_file,
         lake.source_row,
         vanished.record_id is not null as is_vanished,
-        {{ by_version(own, 'n_items', 'integer') }} as n_items,
+        {{ items_of_version(key) }} as n_items,
         cast({{ count_of(range(1, n_items[key] + 1), false) }} as integer) as n_answered
         {%- for item in range(1, n_columns + 1) %},
         {{ 'lake.' ~ (item_column(item) | trim) if item <= n_items[key] else 'cast(null as smallint)' }} as {{ item_column(item) }}
@@ -56,9 +56,9 @@ placed as (
         case
             when occasion.anchor = 'discharge'
                 then round(
-                    {{ months_between('episode.anchor_date', 'episode.discharge_date') }} + occasion.months, 4
+                    {{ months_between('episode.anchor_date', 'episode.discharge_date') }} + occasion.lag_months, 4
                 )
-            else round(occasion.months, 4)
+            else round(occasion.nominal_months, 4)
         end as nominal_months
     from form
     left join {{ ref('stg_episode') }} as episode on form.episode_id = episode.episode_id
@@ -81,8 +81,8 @@ select
     placed.occasion,
     case
         when placed.schedule is null or placed.assessment_date is null then null
-        when due_point.due_point_id is null then 'unscheduled'
-        else due_point.timing
+        when expected.due_point_id is null then 'unscheduled'
+        when expected.due_date is not null then replace(expected.status, 'received_', '')
     end as timing,
     placed.sequence,
     placed.content_hash,
@@ -99,4 +99,4 @@ select
     placed.{{ slot }}
     {%- endfor %}
 from placed
-left join {{ ref('stg_due_point') }} as due_point on placed.assessment_id = due_point.assessment_id
+left join {{ ref('expected_assessment') }} as expected on placed.assessment_id = expected.assessment_id
