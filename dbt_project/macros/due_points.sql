@@ -114,7 +114,12 @@
         row_number() over (
             partition by near.course_no, near.series_no
             order by
-                near.is_vanished, near.is_outside, near.distance_days, near.match_due, near.match_date, near.assessment_id
+                case when near.is_vanished then 1 else 0 end,
+                near.is_outside,
+                near.distance_days,
+                near.match_due,
+                near.match_date,
+                near.assessment_id
         ) as pair_no,
         dense_rank() over (
             partition by near.course_no, near.series_no order by near.match_date, near.assessment_id
@@ -126,8 +131,9 @@
             unlabelled.slot_no,
             unlabelled.assessment_id,
             unlabelled.match_date,
+            unlabelled.assessment_date,
+            unlabelled.is_vanished,
             point.match_due,
-            case when unlabelled.is_vanished then 1 else 0 end as is_vanished,
             abs({{ dbt.datediff('point.match_due', 'unlabelled.match_date', 'day') }}) as distance_days,
             case
                 when unlabelled.match_date < {{ add_days('point.match_due', '-occasion.before_days') }}
@@ -161,6 +167,8 @@
         slot_no,
         assessment_id,
         match_date,
+        assessment_date,
+        is_vanished,
         true as is_taken,
         '|p' || slot_no || '|a' || assessment_no || '|' as used
     from pair_{{ level }}
@@ -173,6 +181,8 @@
         next.slot_no,
         next.assessment_id,
         next.match_date,
+        next.assessment_date,
+        next.is_vanished,
         next.is_free as is_taken,
         case
             when next.is_free then next.used || 'p' || next.slot_no || '|a' || next.assessment_no || '|'

@@ -33,13 +33,17 @@ labelled as (
         course_no,
         slot_no,
         assessment_id,
-        match_date
+        match_date,
+        assessment_date,
+        is_vanished
     from (
         select
             given.course_no,
             slot.slot_no,
             given.assessment_id,
             given.match_date,
+            given.assessment_date,
+            given.is_vanished,
             row_number() over (
                 partition by given.course_no, slot.slot_no
                 order by
@@ -66,6 +70,7 @@ unlabelled as (
         slot.series_no,
         given.assessment_id,
         given.match_date,
+        given.assessment_date,
         given.is_vanished
     from given
     inner join {{ source('inputs', 'slot') }} as slot
@@ -108,7 +113,9 @@ taken_{{ level }} as (
         course_no,
         slot_no,
         assessment_id,
-        match_date
+        match_date,
+        assessment_date,
+        is_vanished
     from walk_{{ level }}
     where is_taken
 ),
@@ -118,9 +125,9 @@ point as (
 ),
 
 belonging as (
-    select course_no, slot_no, assessment_id, match_date from labelled
+    select course_no, slot_no, assessment_id, match_date, assessment_date, is_vanished from labelled
     union all
-    {{ all_levels('taken', 'course_no, slot_no, assessment_id, match_date', last) }}
+    {{ all_levels('taken', 'course_no, slot_no, assessment_id, match_date, assessment_date, is_vanished', last) }}
 ),
 
 matched as (
@@ -132,6 +139,8 @@ matched as (
         {{ add_days('point.due_date', '-occasion.before_days') }} as opens_date,
         {{ add_days('point.due_date', 'occasion.after_days') }} as closes_date,
         belonging.assessment_id,
+        belonging.assessment_date,
+        coalesce(belonging.is_vanished, false) as is_vanished,
         case
             when belonging.assessment_id is null then null
             when belonging.match_date < {{ add_days('point.match_due', '-occasion.before_days') }} then 'early'
@@ -161,10 +170,9 @@ select
     matched.opens_date,
     matched.closes_date,
     matched.assessment_id,
-    given.assessment_date,
-    coalesce(given.is_vanished, false) as is_vanished,
+    matched.assessment_date,
+    matched.is_vanished,
     matched.arrival
 from matched
 inner join {{ ref('stg_course') }} as course on matched.course_no = course.course_no
 inner join {{ source('inputs', 'due') }} as due on matched.due_no = due.due_no
-left join given on matched.assessment_id = given.assessment_id
