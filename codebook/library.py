@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codebook.analysis import Analysis
-from codebook.declaration import DeclarationError, DeclaredT, Problem, load
+from codebook.declaration import DeclarationError, DeclaredT, Problem, line_of, load
 from codebook.instrument import Instrument
 from codebook.network import Network, NetworkFolder
 from codebook.schedule import Schedule
@@ -158,3 +158,5 @@ def _check_network(library: Library) -> Iterator[Problem]:
             yield Problem(path, None, "accepted_unverified", f"no rule is called '{name}'")
     if network.default_schedule and network.default_schedule not in library.schedules:
         yield Problem(path, None, "default_schedule", f"'{network.default_schedule}' is not in schedules/")
+    for place, message in network.quality.waiver_problems(set(library.sites), set(library.instruments)):
+        yield Problem(path, line_of(path, place), ".".join(map(str, place)), message)

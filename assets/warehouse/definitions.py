@@ -144,11 +144,12 @@ def _import_heavy_libraries() -> None:
 )
 def expectation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The suites, judged on network-wide frames with one row per unit and measure."""
-    from checks.expectations import judge_warehouse, write_expectations
+    from checks.expectations.suites import judge_warehouse, write_expectations
 
     room: NetworkRoom = context.resources.network
-    build = room.target(room.clocks(context.run.tags)).build
-    frame = judge_warehouse(build / "warehouse.duckdb", room.library)
+    clocks = room.clocks(context.run.tags)
+    build = room.target(clocks).build
+    frame = judge_warehouse(build / "warehouse.duckdb", room.library, clocks.today)
     write_expectations(frame, build / "results")
     statuses = list(zip(frame["suite"], frame["status"], strict=True))
     return dg.MaterializeResult(metadata={"n_judged": len(statuses)}, check_results=list(suite_results(statuses)))
