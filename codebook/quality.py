@@ -77,6 +77,8 @@ class QualityThresholds(Declared):
     """Fewer new or fewer earlier scores than that: a difference says nothing."""
     overdue_until_days: int = Field(default=90, ge=0)
     """Days after closing during which a missing assessment is overdue (can still be asked for); then it is missed."""
+    compared_days: int = Field(default=7, ge=1)
+    """How far back a run looks to tell what is new, what persists and what was resolved."""
     waivers: tuple[Waiver, ...] = ()
 
     def threshold(self, measure: str) -> float:

@@ -51,7 +51,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("received_rate", "completeness", "expected assessments", "have come"),
     Measure("scorable_rate", "completeness", "received assessments", "give a main score"),
     Measure("answered_rate", "completeness", "items", "are answered"),
-    Measure("volume_drop_rate", "volume", "assessments", "fewer than expected", "drop"),
+    Measure("volume_drop_rate", "volume", "assessments", "fewer", "drop"),
     Measure("scale_drift", "drift", "new scores", "lie apart from earlier ones", "shift"),
 )
 BY_NAME = {measure.name: measure for measure in MEASURES}

@@ -49,12 +49,12 @@ def _share(row: dict[str, Any], measure: Measure) -> str:
 
 
 def _drop(row: dict[str, Any], measure: Measure) -> str:
-    beside = "the delivery" if row["n_beside"] == 1 else f"the {row['n_beside']} deliveries"
-    held = f"the newest delivery holds {_count(row['n_told'], 'assessment')} where {beside} before it let expect"
+    before = "the delivery" if row["n_beside"] == 1 else f"the {row['n_beside']} deliveries"
     if not row["n_failed"]:
-        return f"{held} {row['n_checked']} (no fewer; {_limit(row)})"
-    fewer = f"{row['n_failed']} of {row['n_checked']} {measure.fault}, {_percent(row['observed'])}"
-    return f"{held} {row['n_checked']} ({fewer}; {_limit(row)})"
+        held = f"the newest delivery holds {_count(row['n_told'], 'assessment')}, {row['n_checked']} were expected"
+        return f"{held} from {before} before it (no {measure.fault}; {_limit(row)})"
+    held = f"the newest delivery holds {row['n_told']} of {row['n_checked']} assessments expected"
+    return f"{held} from {before} before it ({_percent(row['observed'])} {measure.fault}; {_limit(row)})"
 
 
 def _shift(row: dict[str, Any], measure: Measure) -> str:

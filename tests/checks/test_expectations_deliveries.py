@@ -27,8 +27,8 @@ def test_a_snapshot_that_lost_a_form_drops_and_one_that_grew_does_not(
     assert counts(warehouse, library, "volume_drop_rate")["north", "bsi_18"] == (100, 100)
     assert statuses(found, "volume_drop_rate") == {"north": "fail", "south": "not_applicable"}
     assert said(found, "volume_drop_rate", "north") == (
-        "All instruments: the newest delivery holds 54 assessments where the 2 deliveries before it let expect 145 "
-        "(91 of 145 fewer than expected, 62.8 %; at most 30 %)."
+        "All instruments: the newest delivery holds 54 of 145 assessments expected from the 2 deliveries before it "
+        "(62.8 % fewer; at most 30 %)."
     )
     assert said(found, "volume_drop_rate", "south") == (
         "All instruments: no earlier delivery to compare the newest with."
