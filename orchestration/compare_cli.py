@@ -58,7 +58,7 @@ def compare(
 
     \b
     concord compare --network demo
-    concord compare --network demo --from 2016-12-15 --to 2017-01-09 --by label
+    concord compare --network demo --from 2016-12-15 --to 2017-01-08 --by label
     concord compare --network demo --ids --format csv
     """
     from assets.run_context import Clocks
