@@ -217,3 +217,5 @@ def _check_network(library: Library) -> Iterator[Problem]:
             yield Problem(path, None, "accepted_unverified", f"no rule is called '{name}'")
     if network.default_schedule and network.default_schedule not in library.schedules:
         yield Problem(path, None, "default_schedule", f"'{network.default_schedule}' is not in schedules/")
+    for place, message in network.quality.waiver_problems(set(library.sites), set(library.instruments)):
+        yield Problem(path, line_of(path, place), ".".join(map(str, place)), message)
