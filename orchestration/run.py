@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from assets.ingestion import lake
 from assets.ingestion.answers import read_answers
 from assets.ingestion.clock import check_clock
+from assets.ingestion.counts import read_counts
 from assets.ingestion.ingest import PlannedDelivery, plan_site
 from assets.ingestion.landing import LandingError
 from assets.ingestion.receipts import latest_receipts, read_receipts
@@ -126,6 +127,7 @@ def run_network(root: Path, progress: Progress, wanted: Wanted | None = None) ->
         result.held = _held_units(room, clocks)
         engine.build(progress, result)
         _tell_answers(room, result)
+        result.notes.extend(read_counts(library).problems)
     result.seconds = progress.seconds
     _write_record(room, result)
     return result

@@ -39,6 +39,7 @@ DUE_ANSWER_SCHEMA: dict[str, pl.DataType] = {
     "answer": pl.String(),
     "answered_date": pl.Date(),
 }
+"""What a unit said last about a due point: refused, left, not_given, unobtainable, or what explains nothing."""
 
 
 @dataclass(frozen=True)

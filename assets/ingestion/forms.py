@@ -17,6 +17,7 @@ from assets.ingestion.fields import FieldReader, nothing
 from assets.ingestion.items import missing_of
 from assets.ingestion.named import item_columns
 from assets.ingestion.rows import ROW, no_rejections, rejection
+from checks.due_dates import placed
 from checks.findings import (
     DATE_IMPLAUSIBLE,
     FORM_INCOMPLETE,
@@ -276,15 +277,9 @@ def _of_this_version(
 
 def _nominal_date(context: Context) -> pl.Expr:
     """When the row's occasion was due in its course; null where the schedule or the anchor does not say."""
-    schedule = context.library.schedule_of(context.site)
     nominal = pl.lit(None, dtype=pl.Date)
-    if schedule is None:
-        return nominal
-    start = pl.coalesce("treatment_start_date", "admission_date")
-    anchors = {"admission": pl.col("admission_date"), "treatment_start": start, "discharge": pl.col("discharge_date")}
-    for occasion in schedule.occasions:
-        due = anchors[occasion.anchor] + dt.timedelta(days=round(occasion.months * DAYS_PER_MONTH))
-        nominal = pl.when(pl.col("occasion") == occasion.key).then(due).otherwise(nominal)
+    for occasion, due, follows in placed(context.library.schedules_of(context.site)):
+        nominal = pl.when((pl.col("occasion") == occasion.key) & follows).then(due).otherwise(nominal)
     return nominal
 
 

@@ -10,6 +10,7 @@ import shutil
 from assets.ingestion import lake
 from assets.ingestion.acceptances import acceptance_frame
 from assets.ingestion.answers import read_answers, take_answers
+from assets.ingestion.counts import read_counts
 from assets.ingestion.ingest import known_receipts
 from assets.ingestion.receipts import receipt_frame
 from assets.run_context import Clocks
@@ -38,6 +39,7 @@ def write_build_inputs(library: Library, clocks: Clocks, target: NetworkFolder) 
     acceptances = acceptance_frame(library.folder.state, library.sites, clocks.as_of)
     identity = read_identities(library.folder.state).frame()
     folder = target.build / "inputs"
-    said = {"answers": answers.frame(), "due_answers": answers.due_frame()}
-    decided = {"acceptances": acceptances, "identity": identity}
-    write_inputs(library, receipts, clocks.as_of, clocks.today, folder, **said, **decided)
+    treated = read_counts(library).frame(clocks.as_of)
+    said = {"answers": answers.frame(), "due_answers": answers.due_frame(), "acceptances": acceptances}
+    known = {"identity": identity, "treated": treated}
+    write_inputs(library, receipts, clocks.as_of, clocks.today, folder, **said, **known)
