@@ -39,7 +39,6 @@ def write_build_inputs(library: Library, clocks: Clocks, target: NetworkFolder) 
     acceptances = acceptance_frame(library.folder.state, library.sites, clocks.as_of)
     identity = read_identities(library.folder.state).frame()
     folder = target.build / "inputs"
-    treated = read_counts(library).frame(clocks.as_of)
-    said = {"answers": answers.frame(), "due_answers": answers.due_frame(), "acceptances": acceptances}
-    known = {"identity": identity, "treated": treated}
-    write_inputs(library, receipts, clocks.as_of, clocks.today, folder, **said, **known)
+    said = {"answers": answers.frame(), "due_answers": answers.due_frame()}
+    decided = {"acceptances": acceptances, "identity": identity, "treated": read_counts(library).frame(clocks.as_of)}
+    write_inputs(library, receipts, clocks.as_of, clocks.today, folder, **said, **decided)
