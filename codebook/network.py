@@ -14,6 +14,7 @@ from pydantic import Field
 
 from codebook.declaration import Declared
 from codebook.formats import ReadingLimits
+from codebook.outgoing import Alerts, CsvDialect
 from codebook.quality import QualityThresholds
 
 
@@ -66,6 +67,8 @@ class Network(Declared):
     plausible: Plausible = Plausible()
     quality: QualityThresholds = QualityThresholds()
     limits: ReadingLimits = ReadingLimits()
+    csv: CsvDialect = CsvDialect()
+    alerts: Alerts = Alerts()
 
 
 @dataclass(frozen=True)

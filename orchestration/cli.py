@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from orchestration.alerts_cli import alerts
 from orchestration.codebook_cli import codebook_app
 from orchestration.compare_cli import compare
 from orchestration.days import day
@@ -23,6 +24,7 @@ from orchestration.identity_cli import identity_app
 from orchestration.key_cli import key_app
 from orchestration.rework_cli import rework
 from orchestration.site_cli import site_app
+from orchestration.worklist_cli import worklist_app
 
 EPILOG = "Exit codes: 0 done; 1 failed; 2 usage or declaration wrong; 3 done, but a gate held something back."
 
@@ -40,11 +42,13 @@ app.command()(fetch)
 app.command()(rework)
 app.command()(expectations)
 app.command()(compare)
+app.command()(alerts)
 app.add_typer(codebook_app, name="codebook")
 app.add_typer(site_app, name="site")
 app.add_typer(identity_app, name="identity")
 app.add_typer(key_app, name="key")
 app.add_typer(findings_app, name="findings")
+app.add_typer(worklist_app, name="worklist")
 
 NetworkOption = Annotated[
     Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)

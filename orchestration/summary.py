@@ -37,6 +37,7 @@ def summary_lines(result: RunResult, warehouse: Path, published: Path) -> list[s
         for audience, who in (("public", "results, for everyone"), ("network", "quality, for the coordinator")):
             lines.append(f"Open {published / audience / 'index.html'}  ({who})")
         lines.append(f"Send {published / 'sites' / 'UNIT'}  (worklist and delivery reports, to that unit alone)")
+        lines.append("Then 'concord worklist sent UNIT' counts the answers that come back to answers/UNIT/.")
     else:
         lines.append("The warehouse that was sealed before, if any, is unchanged. 'concord ui' shows the failed step.")
     return lines

@@ -21,7 +21,9 @@ from assets.publishing.disclosure import Disclosure
 from assets.publishing.local_refs import local_refs
 from assets.publishing.sources import RunSummary, Warehouse
 from assets.publishing.units import Unit, units
-from assets.publishing.worklist import harmless, open_findings, worklist, write_worklist
+from assets.publishing.worklist import due_points, open_findings, worklist
+from assets.publishing.worklist_files import write_worklist
+from assets.spreadsheet import write_csv
 from checks.identity import read_identities
 from codebook.library import Library
 
@@ -150,17 +152,18 @@ def _write_network(warehouse: Warehouse, library: Library, run: RunSummary, fold
 def _write_sites(warehouse: Warehouse, library: Library, run: RunSummary, folder: Path) -> None:
     """A folder per unit with its worklist and a report on each of its deliveries: its own patients' numbers, no ids."""
     folder.chmod(OWNER_ONLY)
-    findings, known = open_findings(warehouse), read_identities(library.folder.state)
+    due, findings = due_points(warehouse, run.today), open_findings(warehouse)
+    known, dialect = read_identities(library.folder.state), library.network.csv
     deliveries = warehouse.table("quality.delivery", "site_id, delivery")
     for site in sorted({*library.sites, *(deliveries["site_id"] if deliveries.width else ())}):
         refs = local_refs(library.folder.lake, site, known)
         own = folder / site
         (own / "deliveries").mkdir(parents=True)
-        write_worklist(worklist(findings, site, refs, library), own / "worklist")
+        write_worklist(worklist(due, findings, site, refs, library, run.today), own / "worklist", dialect)
         for report in reports(warehouse, library, site, refs, deliveries) if deliveries.width else ():
             page = _render("delivery.html.j2", library, run, report=report)
             (own / "deliveries" / f"{report.name}.html").write_text(page, encoding="utf-8")
-            harmless(report.listed).write_csv(own / "deliveries" / f"{report.name}.csv", include_bom=True)
+            write_csv(report.listed, own / "deliveries" / f"{report.name}.csv", dialect)
 
 
 def _unit_table(found: list[Unit]) -> pl.DataFrame:

@@ -35,10 +35,10 @@ def write_build_inputs(library: Library, clocks: Clocks, target: NetworkFolder) 
     receipts = receipt_frame(known_receipts(library, clocks.as_of))
     if clocks.as_of is None:
         take_answers(library, clocks.today)
-    answers = read_answers(library, clocks.as_of).frame()
+    answers = read_answers(library, clocks.as_of)
     acceptances = acceptance_frame(library.folder.state, library.sites, clocks.as_of)
     identity = read_identities(library.folder.state).frame()
     folder = target.build / "inputs"
-    treated = read_counts(library).frame(clocks.as_of)
-    said = {"answers": answers, "acceptances": acceptances, "identity": identity, "treated": treated}
-    write_inputs(library, receipts, clocks.as_of, clocks.today, folder, **said)
+    said = {"answers": answers.frame(), "due_answers": answers.due_frame()}
+    decided = {"acceptances": acceptances, "identity": identity, "treated": read_counts(library).frame(clocks.as_of)}
+    write_inputs(library, receipts, clocks.as_of, clocks.today, folder, **said, **decided)
