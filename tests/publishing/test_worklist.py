@@ -14,7 +14,8 @@ from assets.ingestion.answers import ANSWERS, read_answers, take_answers
 from assets.publishing.local_refs import local_refs
 from assets.publishing.worklist import WIDTHS, harmless, sentence, worklist, write_worklist
 from codebook.library import Library
-from tests.publishing.conftest import TODAY, make_library
+from tests.publishing.small_ledger import TODAY
+from tests.publishing.small_library import make_library
 
 FINDINGS: list[dict[str, Any]] = [
     {
