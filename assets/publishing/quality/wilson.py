@@ -69,16 +69,20 @@ class Beside:
 
 
 def beside(own: tuple[int, int], others: Sequence[tuple[int, int]]) -> Beside:
-    """Compare a unit's (n, of) with those of the other units: its limits with their exact median, shown rounded."""
-    exact = others_median(others)
-    shown = rounded(exact)
+    """Compare a unit's (n, of) with those of the other units.
+
+    Above or below is said only where the limits lie beside the whole step that the median was rounded from, so that
+    the comparison tells no more of the other units than the rounded median does.
+    """
+    shown = rounded(others_median(others))
     n, of = own
     if of < SMALLEST:
         return Beside(n, of, None, None, None, shown, "few")
     low, high = wilson(n, of)
-    if exact is None:
+    if shown is None:
         return Beside(n, of, n / of, low, high, None, "alone")
-    standing: Standing = "below" if high < exact else "above" if low > exact else "like"
+    half = 0.0 if shown in (0.0, 1.0) else 0.5 / STEP
+    standing: Standing = "below" if high < shown - half else "above" if low > shown + half else "like"
     return Beside(n, of, n / of, low, high, shown, standing)
 
 

@@ -64,6 +64,21 @@
     return select && select.selectedIndex > 0 ? select.options[select.selectedIndex].text : "";
   }
 
+  // The overview's rows and small charts, found once; those behind the fold are drawn when it opens.
+  function say(element, text) { if (element.textContent !== text) { element.textContent = text; } }
+  var draw = function () {};
+  var lines = all("#units-table tbody tr").map(function (row) {
+    return { unit: row.dataset.unit, cells: all("[data-cell]", row), bar: row.querySelector(".bar") };
+  });
+  var figures = all(".multiple").map(function (figure) {
+    return {
+      unit: figure.dataset.unit, name: figure.querySelector("a").textContent, svg: figure.querySelector("svg"),
+      own: figure.querySelector(".unitline"), median: figure.querySelector(".medianline"),
+      under: figure.querySelector("[data-under]"), rest: !!figure.closest("details")
+    };
+  });
+  if (one("more-multiples")) { one("more-multiples").addEventListener("toggle", function () { draw(); }); }
+
   var pages = {
     overview: function (now) {
       var instrument = now.instrument ? data.instruments.indexOf(now.instrument) : null;
@@ -95,16 +110,17 @@
         }, 0);
       }
       var most = Math.max.apply(null, Object.keys(sums).map(function (unit) { return sums[unit][3]; }).concat([1]));
-      all("#units-table tbody tr").forEach(function (row) {
-        var unit = row.dataset.unit, sum = sums[unit] || [0, 0, 0, 0, 0, 0, 0];
+      lines.forEach(function (row) {
+        var unit = row.unit, sum = sums[unit] || [0, 0, 0, 0, 0, 0, 0];
+        if (now.unit && now.unit !== unit) { return; }
         var told = {
           overdue: count(sum[3]), missed: count(sum[4]), awaiting: count(sum[5]), soon: count(sum[6]),
           received: share(sum[1], sum[0]), open: count(added(data.findings[unit] || [], true)),
           overdueChange: data.isCompared && !now.period ? signed(added(data.overdue[unit] || [])) : "n/a",
           openChange: data.isCompared ? signed(added(data.changes[unit] || [])) : "n/a"
         };
-        all("[data-cell]", row).forEach(function (cell) { cell.textContent = told[cell.dataset.cell]; });
-        row.querySelector(".bar").style.width = Math.round(48 * sum[3] / most) + "px";
+        row.cells.forEach(function (cell) { say(cell, told[cell.dataset.cell]); });
+        row.bar.style.width = Math.round(48 * sum[3] / most) + "px";
       });
       var middle = shown.map(function (_, i) {
         var own = [];
@@ -113,26 +129,29 @@
         });
         return median(own);
       });
-      var medianLine = line(middle, 1);
-      all(".multiple").forEach(function (figure) {
-        var by = rates[figure.dataset.unit] || [], received = 0, due = 0, told = [];
-        var values = by.map(function (pair, i) {
-          received += pair[0];
-          due += pair[1];
-          if (pair[1]) { told.push(data.quarters[shown[i]] + " " + share(pair[0], pair[1])); }
-          return pair[1] ? Math.min(1, pair[0] / pair[1]) : null;
+      var medianLine = line(middle, 1), rest = one("more-multiples");
+      if (rest && now.unit) { rest.open = !!rest.querySelector('[data-unit="' + now.unit + '"]'); }
+      draw = function () {
+        figures.forEach(function (figure) {
+          if ((now.unit && now.unit !== figure.unit) || (figure.rest && !rest.open)) { return; }
+          var by = rates[figure.unit] || [], received = 0, due = 0, told = [];
+          var values = by.map(function (pair, i) {
+            received += pair[0];
+            due += pair[1];
+            if (pair[1]) { told.push(data.quarters[shown[i]] + " " + share(pair[0], pair[1])); }
+            return pair[1] ? Math.min(1, pair[0] / pair[1]) : null;
+          });
+          figure.own.setAttribute("d", line(values, 1));
+          figure.median.setAttribute("d", medianLine);
+          say(figure.under, share(received, due));
+          figure.svg.setAttribute("aria-label",
+            figure.name + ", share received by quarter: " + (told.join(", ") || "n/a"));
         });
-        figure.querySelector(".unitline").setAttribute("d", line(values, 1));
-        figure.querySelector(".medianline").setAttribute("d", medianLine);
-        figure.querySelector("[data-under]").textContent = share(received, due);
-        figure.querySelector("svg").setAttribute("aria-label",
-          figure.querySelector("a").textContent + ", share received by quarter: " + (told.join(", ") || "n/a"));
-      });
+      };
+      draw();
       if (one("span") && shown.length) {
         one("span").textContent = data.quarters[shown[0]] + " to " + data.quarters[shown[shown.length - 1]];
       }
-      var rest = one("more-multiples");
-      if (rest && now.unit) { rest.open = !!rest.querySelector('[data-unit="' + now.unit + '"]'); }
       return count(total[0]) + " overdue, received " + share(total[1], total[2]) + ".";
     },
     completeness: function (now) {
