@@ -39,13 +39,6 @@ DUE_ANSWER_SCHEMA: dict[str, pl.DataType] = {
     "answer": pl.String(),
     "answered_date": pl.Date(),
 }
-
-DUE_ANSWER_SCHEMA: dict[str, pl.DataType] = {
-    "site_id": pl.String(),
-    "due_point_id": pl.String(),
-    "answer": pl.String(),
-    "answered_date": pl.Date(),
-}
 """What a unit said last about a due point: refused, left, not_given, unobtainable, or what explains nothing."""
 
 
