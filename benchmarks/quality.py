@@ -71,7 +71,8 @@ def main() -> None:
                 costs[step] = run(step, network)
                 _tell(step, costs[step])
     week = [cost for step, cost in costs.items() if step != "ledger"]
-    _tell("together", Cost(sum(c.seconds for c in week), sum(c.cpu for c in week), max((c.megabytes for c in week), default=0), {}))
+    peak = max((cost.megabytes for cost in week), default=0)
+    _tell("together", Cost(sum(cost.seconds for cost in week), sum(cost.cpu for cost in week), peak, {}))
     print(json.dumps({step: [round(c.seconds, 1), round(c.cpu, 1), round(c.megabytes)] for step, c in costs.items()}))
 
 
