@@ -55,11 +55,25 @@ class Newest:
 
 
 @dataclass(frozen=True)
+class Drop:
+    """How much less than expected the newest delivery holds, as quality.expectation judges.
+
+    In `n_dropped` of `n_compared` instruments it holds far fewer assessments: of the `n_expected` of these, `n_fewer`
+    are not there. `n_dropped` 0: only all instruments together are enough to be judged, and the counts are theirs.
+    """
+
+    n_dropped: int
+    n_compared: int
+    n_fewer: int
+    n_expected: int
+
+
+@dataclass(frozen=True)
 class UnitStand:
     """What is known of one unit's deliveries.
 
     `last_arrived`: day of the newest delivery that lies in landing/, read or not. `cadence_days` None: nothing can be
-    late. `n_dropped` of `n_compared` counts fell suddenly, as quality.expectation judges.
+    late. `drop` None: the newest delivery holds about what was expected.
     """
 
     site: str
@@ -67,8 +81,7 @@ class UnitStand:
     cadence_days: int | None
     newest: Newest | None
     last_arrived: dt.date | None = None
-    n_dropped: int = 0
-    n_compared: int = 0
+    drop: Drop | None = None
 
 
 @dataclass(frozen=True)
@@ -93,8 +106,8 @@ def unit_alerts(stands: Iterable[UnitStand], today: dt.date) -> Iterator[Alert]:
         if stand.newest is not None and stand.newest.is_held:
             yield _held(stand, stand.newest)
             continue
-        if stand.newest is not None and stand.n_dropped:
-            yield _dropped(stand, stand.newest)
+        if stand.newest is not None and stand.drop is not None:
+            yield _dropped(stand, stand.newest, stand.drop)
         arrived = [day for day in (stand.newest and stand.newest.date, stand.last_arrived) if day]
         if arrived and stand.cadence_days is not None and (today - max(arrived)).days > stand.cadence_days:
             yield _missing(stand, max(arrived), stand.cadence_days, today)
@@ -135,15 +148,16 @@ def _held(stand: UnitStand, newest: Newest) -> Alert:
     )
 
 
-def _dropped(stand: UnitStand, newest: Newest) -> Alert:
+def _dropped(stand: UnitStand, newest: Newest, drop: Drop) -> Alert:
+    where = f"in {drop.n_dropped} of {drop.n_compared}" if drop.n_dropped else "over all"
     return Alert(
         key=f"drop:{stand.site}:{newest.name}",
         kind="drop",
         site=stand.site,
         about=stand.name,
         what=(
-            f"The newest delivery was accepted, but {stand.n_dropped} of {stand.n_compared} counts of what it holds "
-            "are much smaller than in the deliveries before."
+            f"The newest delivery was accepted, but {where} instruments it holds far fewer assessments than expected "
+            f"from the deliveries before: {drop.n_expected - drop.n_fewer} instead of {drop.n_expected}."
         ),
         since=newest.date,
         to_do="Check whether the export left something out; if it is right as it is, tell the coordinator.",

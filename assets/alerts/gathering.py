@@ -9,7 +9,7 @@ import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
 
-from assets.alerts.alert import FailedRun, Newest, UnitStand
+from assets.alerts.alert import Drop, FailedRun, Newest, UnitStand
 from assets.ingestion.landing import LandingError, deliveries_of
 from assets.ingestion.receipts import Receipt, latest_receipts, read_receipts
 from codebook.library import Library
@@ -28,15 +28,14 @@ def unit_stands(library: Library) -> Iterator[UnitStand]:
         receipts = sorted(
             latest_receipts(read_receipts(library.folder.state, key)).values(), key=lambda receipt: receipt.delivery
         )
-        n_dropped, n_compared = dropped.get(key, (0, 0))
+        newest = _newest(receipts)
         yield UnitStand(
             site=key,
             name=site.name,
             cadence_days=None if site.delivery.mode == "frozen" else site.delivery.cadence_days,
-            newest=_newest(receipts),
+            newest=newest,
             last_arrived=_last_arrived(library, site),
-            n_dropped=n_dropped,
-            n_compared=n_compared,
+            drop=dropped.get((key, newest.name)) if newest else None,
         )
 
 
@@ -63,21 +62,33 @@ def _last_arrived(library: Library, site: Site) -> dt.date | None:
         return None
 
 
-def _dropped(library: Library) -> dict[str, tuple[int, int]]:
-    """Site → counts that fell suddenly, of those that were compared, as the sealed warehouse judges."""
+def _dropped(library: Library) -> dict[tuple[str, str], Drop]:
+    """Unit and newest accepted delivery of the sealed warehouse → how much less than expected it holds, if any."""
     from assets.publishing.sources import Warehouse
 
     if not library.folder.warehouse.is_file():
         return {}
     with Warehouse(library.folder.warehouse) as sealed:
-        if not sealed.has("quality.expectation"):
+        if not (sealed.has("quality.expectation") and sealed.has("quality.delivery")):
             return {}
-        found = sealed.frame(
-            "select site_id, count(*) filter (where status = 'fail') as n_failed, count(*) as n "
-            f"from quality.expectation where suite = '{VOLUME_SUITE}' and status in ('pass', 'fail') "
-            "group by site_id order by site_id"
+        newest = sealed.frame(
+            "select site_id, max(delivery) as delivery from quality.delivery where gate = 'accepted' group by site_id"
         )
-    return {site: (int(n_failed), int(n)) for site, n_failed, n in found.iter_rows()}
+        judged = sealed.frame(
+            "select site_id, instrument is not null as is_instrument, count(*) as n, "
+            "count(*) filter (where status = 'fail') as n_dropped, "
+            "coalesce(sum(n_failed) filter (where status = 'fail'), 0) as n_fewer, "
+            "coalesce(sum(n_checked) filter (where status = 'fail'), 0) as n_expected "
+            f"from quality.expectation where suite = '{VOLUME_SUITE}' and status in ('pass', 'fail') "
+            "group by all order by all"
+        )
+    deliveries = dict(newest.iter_rows())
+    drops: dict[tuple[str, str], Drop] = {}
+    for site, is_instrument, n, n_dropped, n_fewer, n_expected in judged.iter_rows():
+        if n_dropped and site in deliveries:
+            compared = (int(n_dropped), int(n)) if is_instrument else (0, 0)
+            drops[site, deliveries[site]] = Drop(*compared, int(n_fewer), int(n_expected))
+    return drops
 
 
 def failed_commands(library: Library) -> list[FailedRun]:

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from mail_server import MailServer, free_port, serving
 
-from assets.alerts.alert import Alert, FailedRun, Newest, UnitStand, unit_alerts
+from assets.alerts.alert import Alert, Drop, FailedRun, Newest, UnitStand, unit_alerts
 from assets.alerts.gathering import failed_commands, unit_stands
 from assets.alerts.limits import choose, untold
 from assets.alerts.record import BusyError, Told, append_failed, read_record, record_file, sending
@@ -25,6 +25,9 @@ from simulation.demo import write_demo
 
 DAY = dt.date(2026, 11, 27)
 NOW = dt.datetime(2026, 11, 27, 8, 30, tzinfo=dt.UTC)
+
+
+DROP = Drop(2, 9, 210, 300)
 
 
 def days(n: int) -> dt.timedelta:
@@ -63,7 +66,7 @@ def test_a_delivery_is_missing_the_day_after_its_cadence_has_passed() -> None:
 
 
 def test_what_the_gate_held_is_told_with_counts_and_not_as_missing() -> None:
-    told = list(unit_alerts([stand(newest=newest(50, is_held=True), n_dropped=2)], DAY))
+    told = list(unit_alerts([stand(newest=newest(50, is_held=True), drop=DROP)], DAY))
     assert [alert.kind for alert in told] == ["failed_gate"]
     assert "200 rows arrived (the delivery before had 410), 40 of 200 could not be used" in told[0].what
     unreadable = next(unit_alerts([stand(newest=newest(5, is_held=True, n_landed=0))], DAY))
@@ -71,9 +74,10 @@ def test_what_the_gate_held_is_told_with_counts_and_not_as_missing() -> None:
 
 
 def test_a_sudden_drop_is_told_once_per_delivery() -> None:
-    told = list(unit_alerts([stand(n_dropped=2, n_compared=9)], DAY))
+    told = list(unit_alerts([stand(drop=DROP)], DAY))
     assert [alert.kind for alert in told] == ["drop"]
-    assert "2 of 9 counts" in told[0].what and told[0].key == "drop:north:2026-11-17"
+    assert "in 2 of 9 instruments" in told[0].what and "90 instead of 300" in told[0].what
+    assert told[0].key == "drop:north:2026-11-17"
 
 
 # --- how often ----------------------------------------------------------------------------------
@@ -236,19 +240,32 @@ def test_two_processes_do_not_tell_the_same_twice(make: Callable[..., Library], 
     assert mail.taken == [] and tell(library, DAY, NOW).is_complete
 
 
-def test_a_drop_is_what_the_sealed_warehouse_says(make: Callable[..., Library]) -> None:
+def test_a_drop_is_what_the_sealed_warehouse_says_of_the_newest_delivery(make: Callable[..., Library]) -> None:
     library = make(1)
     with duckdb.connect(str(library.folder.warehouse)) as connection:
         connection.execute("create schema quality")
         connection.execute(
-            "create table quality.expectation as select * from (values ('volume', 'south', 'fail'), "
-            "('volume', 'south', 'pass'), ('volume', 'east', 'pass'), ('volume', 'south', 'not_applicable'), "
-            "('ranges', 'east', 'fail')) as t(suite, site_id, status)"
+            "create table quality.expectation as select * from (values "
+            "('volume', 'south', 'gaf', 'fail', 8, 10), ('volume', 'south', 'wsas', 'pass', 1, 50), "
+            "('volume', 'south', null, 'fail', 9, 60), ('volume', 'south', 'wai_s', 'not_applicable', 0, 0), "
+            "('volume', 'east', null, 'fail', 30, 40), ('volume', 'west', 'gaf', 'fail', 9, 10), "
+            "('volume', 'north', 'gaf', 'pass', 0, 9), ('ranges', 'north', 'gaf', 'fail', 1, 5)) "
+            "as t(suite, site_id, instrument, status, n_failed, n_checked)"
         )
-    stands = {one.site: (one.n_dropped, one.n_compared) for one in unit_stands(library)}
-    assert stands == {"east": (0, 1), "north": (0, 0), "south": (1, 2), "west": (0, 0)}
+        connection.execute(
+            "create table quality.delivery as select * from (values "
+            f"('south', '{DAY - days(90)}', 'accepted'), ('south', '{DAY - days(1)}', 'accepted'), "
+            f"('west', '{DAY - days(400)}', 'accepted'), ('east', '{DAY - days(2)}', 'accepted')) "
+            "as t(site_id, delivery, gate)"
+        )
+    append_receipt(library.folder.state, receipt("east", DAY - days(2)))
+    drops = {one.site: one.drop for one in unit_stands(library) if one.drop}
+    assert drops == {"south": Drop(1, 2, 8, 10), "east": Drop(0, 0, 30, 40)}, (
+        "of west a newer delivery was taken that the warehouse does not hold"
+    )
     assert [(one.site, one.kind) for one in plan(library, DAY, DAY).chosen.now] == [
         ("north", "failed_gate"),
+        ("east", "drop"),
         ("south", "drop"),
         ("west", "missing_delivery"),
     ]
