@@ -282,7 +282,9 @@ def _answers(patients: pl.DataFrame, dialect: Dialect, rng: np.random.Generator)
     items = [
         pl.Series(QUESTIONS[row], numbers[row]).cast(pl.String).set(pl.Series(blank[row]), "") for row in range(N_ITEMS)
     ]
-    mean = pl.Series("mean", numbers.mean(axis=0).round(2)).cast(pl.String)
+    n_answered = N_ITEMS - blank.sum(axis=0)
+    total = np.where(blank, 0, numbers).sum(axis=0) * N_ITEMS / n_answered
+    mean = pl.Series("mean", total.round(2)).cast(pl.String)
     mean = mean.str.replace(".", dialect.decimal, literal=True)
     notes = pl.Series(["", "", "", "kommer tilbake", "ønsket pause", 'sa "nei", senere ja'])
     note = notes.gather(pl.Series(rng.integers(0, len(notes), n), dtype=pl.UInt32)).alias("note")

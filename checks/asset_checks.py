@@ -20,9 +20,12 @@ GATE: dict[str, str] = {
 }
 SUITES: dict[str, str] = {
     "ranges": "Answers outside their range, per unit and instrument.",
-    "versions": "Assessments dated outside the period of their version.",
+    "versions": "Assessments dated outside the period of their version, or of what the schedule asks for.",
     "uniqueness": "No assessment stands twice.",
-    "completeness": "Received and answered rates against the network's thresholds.",
+    "windows": "Assessments that were due were filled in inside their window.",
+    "completeness": "Received, scorable and answered rates against the network's thresholds.",
+    "volume": "The newest delivery beside those before it.",
+    "drift": "New scores of every scale beside the unit's earlier ones.",
 }
 
 
@@ -54,7 +57,7 @@ def gate_results(checks: Iterable[GateCheck]) -> Iterator[dg.AssetCheckResult]:
 
 
 def suite_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    """One check per suite; completeness never blocks."""
+    """One check per suite; none blocks."""
     return [dg.AssetCheckSpec(name, asset=asset, description=text) for name, text in SUITES.items()]
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from checks.due_dates import placed
 from checks.findings import empty_findings, found
 from checks.plausibility import version_items
 from checks.rule_codes import CODING_SHIFT, DATES_SWAPPED, ITEM_REVERSED
 from codebook.instrument import Instrument, Version, item_column
-from codebook.schedule import DAYS_PER_MONTH, Schedule
+from codebook.schedule import Schedule
 
 SMALLEST = 30
 """Fewer forms than this say nothing about coding."""
@@ -62,7 +63,7 @@ def judge_drift(
     earlier: Mapping[str, pl.DataFrame],
     episodes: pl.DataFrame,
     instruments: Mapping[str, Instrument],
-    schedule: Schedule | None,
+    schedules: Sequence[Schedule],
 ) -> pl.DataFrame:
     """Flags without a patient: their `entity` is the instrument.
 
@@ -71,14 +72,14 @@ def judge_drift(
         earlier: by instrument, forms of the last delivery whose coding was in order; may lack instruments.
         episodes: episode_id and the dates of each course.
         instruments: those to look at.
-        schedule: says when occasions were due, which dates out of order betray.
+        schedules: what the unit's courses follow, the oldest first; when occasions were due betrays swapped dates.
     """
     frames = [empty_findings()]
     for key, instrument in instruments.items():
         table, before = tables.get(key), earlier.get(key)
         if table is None or table.height < SMALLEST_DATES:
             continue
-        frames.extend(_dates_swapped(table, before, episodes, instrument, schedule))
+        frames.extend(_dates_swapped(table, before, episodes, instrument, schedules))
         for version in instrument.versions:
             now = table.filter(pl.col("version") == version.key)
             if now.height < SMALLEST:
@@ -246,7 +247,7 @@ def _dates_swapped(
     before: pl.DataFrame | None,
     episodes: pl.DataFrame,
     instrument: Instrument,
-    schedule: Schedule | None,
+    schedules: Sequence[Schedule],
 ) -> Iterator[pl.DataFrame]:
     dated = table.filter(pl.col("assessment_date").is_not_null())
     day, month = pl.col("assessment_date").dt.day(), pl.col("assessment_date").dt.month()
@@ -256,8 +257,8 @@ def _dates_swapped(
     if either.height < SMALLEST_DATES:
         return
     n, n_checked = 0, 0
-    if schedule is not None:
-        n, n_checked = _fit_only_swapped(either, episodes, schedule)
+    if schedules:
+        n, n_checked = _fit_only_swapped(either, episodes, schedules)
     if before is not None and 2 * n < max(n_checked, 1):
         known = before.select("assessment_id", pl.col("assessment_date").alias("before"))
         repeated = either.join(known, on="assessment_id").drop_nulls(["before"])
@@ -268,20 +269,18 @@ def _dates_swapped(
         yield found(rows, DATES_SWAPPED, item="assessment_date", instrument=instrument.key, n=n, checked=n_checked)
 
 
-def _fit_only_swapped(either: pl.DataFrame, episodes: pl.DataFrame, schedule: Schedule) -> tuple[int, int]:
+def _fit_only_swapped(either: pl.DataFrame, episodes: pl.DataFrame, schedules: Sequence[Schedule]) -> tuple[int, int]:
     """How many dates lie in their occasion's window only with day and month changed about, and of how many."""
-    start = pl.coalesce("treatment_start_date", "admission_date")
-    anchors = {"admission": pl.col("admission_date"), "treatment_start": start, "discharge": pl.col("discharge_date")}
     opens, closes = pl.lit(None, dtype=pl.Date), pl.lit(None, dtype=pl.Date)
-    for occasion in schedule.occasions:
-        due = anchors[occasion.anchor] + dt.timedelta(days=round(occasion.months * DAYS_PER_MONTH))
-        is_this = pl.col("occasion") == occasion.key
-        opens = pl.when(is_this).then(due - dt.timedelta(days=occasion.before_days)).otherwise(opens)
-        closes = pl.when(is_this).then(due + dt.timedelta(days=occasion.after_days)).otherwise(closes)
-    placed = either.join(episodes, on="episode_id", how="left").with_columns(
+    for occasion, due, follows in placed(schedules):
+        is_this = (pl.col("occasion") == occasion.key) & follows
+        before_days, after_days = occasion.window
+        opens = pl.when(is_this).then(due - dt.timedelta(days=before_days)).otherwise(opens)
+        closes = pl.when(is_this).then(due + dt.timedelta(days=after_days)).otherwise(closes)
+    fitted = either.join(episodes, on="episode_id", how="left").with_columns(
         opens.alias("opens"), closes.alias("closes")
     )
-    placed = placed.drop_nulls(["opens", "closes"])
+    fitted = fitted.drop_nulls(["opens", "closes"])
     as_is = pl.col("assessment_date").is_between("opens", "closes")
     swapped = pl.col("swapped").is_between("opens", "closes")
-    return placed.filter(~as_is & swapped).height, placed.height
+    return fitted.filter(~as_is & swapped).height, fitted.height

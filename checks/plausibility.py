@@ -7,15 +7,16 @@ What belongs here: flags about one delivery by itself; nothing is ever changed. 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
+from checks.due_dates import placed
 from checks.findings import empty_findings, found
 from checks.rule_codes import AFTER_DISCHARGE, DATES_ORDER, STRAIGHT_LINING, VERSION_DATE
 from codebook.instrument import Instrument, Version, item_column
 from codebook.network import Plausible
-from codebook.schedule import DAYS_PER_MONTH, Schedule
+from codebook.schedule import Schedule
 
 PROBED = 4
 """So many answers are compared before all are."""
@@ -30,7 +31,7 @@ def judge_tables(
     tables: Mapping[str, pl.DataFrame],
     known_episodes: pl.DataFrame,
     instruments: Mapping[str, Instrument],
-    schedule: Schedule | None,
+    schedules: Sequence[Schedule],
     limits: Plausible,
 ) -> pl.DataFrame:
     """Every flag about one delivery, with `entity`, without ids (`checks.findings.with_ids`).
@@ -39,13 +40,13 @@ def judge_tables(
         tables: the delivery as the lake would hold it.
         known_episodes: courses that earlier deliveries brought (episode_id and its three dates); may be empty.
         instruments: by key; only those with a table that has rows are looked at.
-        schedule: what the unit's courses follow, if anything.
+        schedules: what the unit's courses follow, the oldest first.
         limits: from network.yaml.
     """
     courses = ["episode_id", "admission_date", "treatment_start_date", "discharge_date"]
     episodes = pl.concat([tables["episode"].select(courses), known_episodes.select(courses)])
     episodes = episodes.unique("episode_id", keep="first", maintain_order=True)
-    latest = _latest_dates(episodes, schedule, limits)
+    latest = _latest_dates(episodes, schedules, limits)
     frames = [empty_findings(), *_dates_order(tables)]
     for key, instrument in instruments.items():
         table = tables.get(key)
@@ -89,32 +90,31 @@ def _dates_order(tables: Mapping[str, pl.DataFrame]) -> Iterator[pl.DataFrame]:
         yield found(rows, DATES_ORDER, item=column, field=column, order=order)
 
 
-def _latest_dates(episodes: pl.DataFrame, schedule: Schedule | None, limits: Plausible) -> pl.DataFrame:
+def _latest_dates(episodes: pl.DataFrame, schedules: Sequence[Schedule], limits: Plausible) -> pl.DataFrame:
     """`latest` per discharged course: the last day on which something of it can still be expected.
 
     That is the schedule's last window, whether it counts from discharge or from the beginning, or as many days after
-    discharge as the network declares; without either a course has no such day.
+    discharge as the network declares; without either a course has no such day. What counts from a session or from what
+    such an occasion brought has no day that a delivery tells: in such a schedule no date is late.
     """
     days = limits.max_days_after_discharge
     ends = [] if days is None else [pl.col("discharge_date") + dt.timedelta(days=days)]
-    if days is None and schedule is not None:
-        start = pl.coalesce("treatment_start_date", "admission_date")
-        anchors = {
-            "admission": pl.col("admission_date"),
-            "treatment_start": start,
-            "discharge": pl.col("discharge_date"),
-        }
-        for anchor, date in anchors.items():
-            windows = [
-                round(o.months * DAYS_PER_MONTH) + o.after_days for o in schedule.occasions if o.anchor == anchor
-            ]
-            if windows:
-                ends.append(date + dt.timedelta(days=max(windows)))
+    if days is None and schedules and not any(_outlives_unseen(schedule) for schedule in schedules):
+        for occasion, due, follows in placed(schedules):
+            ends.append(pl.when(follows).then(due + dt.timedelta(days=occasion.window[1])))
         ends.append(pl.col("discharge_date"))
     if not ends:
         return episodes.select("episode_id").clear().with_columns(pl.lit(None, dtype=pl.Date).alias("latest"))
     return episodes.filter(pl.col("discharge_date").is_not_null()).select(
         "episode_id", pl.max_horizontal(ends).alias("latest")
+    )
+
+
+def _outlives_unseen(schedule: Schedule) -> bool:
+    """Whether something can be due after discharge on a day that the course's own dates do not tell."""
+    return any(
+        schedule.root_anchor(occasion) == "session_number" and "discharge" not in schedule.ends_of(occasion)
+        for occasion in schedule.occasions
     )
 
 

@@ -14,8 +14,8 @@ from checks.identity import IdentityEvent, split_patient
 from checks.keys import ID_HEX, LETTERS, SEPARATOR, Kind, Pseudonymiser
 
 _LETTERS = "".join(sorted(LETTERS.values()))
-ID_IN_TEXT = re.compile(rf"(?<![0-9A-Za-z])(?:[{_LETTERS}][0-9a-f]{{{ID_HEX}}}|f[0-9a-f]{{32}})(?![0-9A-Za-z])")
-"""An id as the key makes it, or the id of a finding that SQL makes from other ids."""
+ID_IN_TEXT = re.compile(rf"(?<![0-9A-Za-z])(?:[{_LETTERS}][0-9a-f]{{{ID_HEX}}}|[df][0-9a-f]{{32}})(?![0-9A-Za-z])")
+"""An id as the key makes it, or that of a finding or a due point, which SQL makes from other ids."""
 MASK_IN_TEXT = re.compile(r"masked-[0-9a-f]{8}(?![0-9A-Za-z])")
 """A masked name (`assets.ingestion.masks`): the beginning of an id of its own."""
 NAME_PREFIX = f"name{SEPARATOR}"
@@ -57,9 +57,9 @@ def translated(text: str, ids: dict[str, str]) -> str:
     return MASK_IN_TEXT.sub(lambda found: ids.get(found.group(), found.group()), text)
 
 
-def unknown_findings(texts: Iterable[str], ids: dict[str, str]) -> set[str]:
-    """Ids of findings in `texts` that the key did not make: SQL did, from other ids."""
-    return {found for text in texts for found in ID_IN_TEXT.findall(text) if found[0] == "f" and found not in ids}
+def unknown_ids(texts: Iterable[str], ids: dict[str, str]) -> set[str]:
+    """Ids of findings and due points in `texts` that the key did not make: SQL did, from other ids."""
+    return {found for text in texts for found in ID_IN_TEXT.findall(text) if found[0] in "df" and found not in ids}
 
 
 def split_patients(events: Iterable[IdentityEvent], ids: dict[str, str]) -> dict[str, str]:
@@ -74,14 +74,14 @@ def split_patients(events: Iterable[IdentityEvent], ids: dict[str, str]) -> dict
     return made
 
 
-def sql_findings(preimages: Iterable[str], wanted: set[str], ids: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Old id and new id of those of `wanted` that SQL made from one of `preimages` (texts of old ids)."""
-    for text in preimages:
-        old = sql_finding_id(text)
+def sql_ids(preimages: Iterable[tuple[str, str]], wanted: set[str], ids: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Old id and new id of those of `wanted` that SQL made from one of `preimages` (letter and text of old ids)."""
+    for letter, text in preimages:
+        old = sql_id(letter, text)
         if old in wanted:
-            yield old, sql_finding_id(translated(text, ids))
+            yield old, sql_id(letter, translated(text, ids))
 
 
-def sql_finding_id(text: str) -> str:
-    """The id that SQL gives a finding: 'f' || md5(text)."""
-    return "f" + hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+def sql_id(letter: str, text: str) -> str:
+    """The id that SQL gives a finding ('f') or a due point ('d'): letter || md5(text)."""
+    return letter + hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

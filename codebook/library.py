@@ -11,19 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codebook.analysis import Analysis
-from codebook.declaration import DeclarationError, DeclaredT, Problem, load
+from codebook.declaration import DeclarationError, DeclaredT, Location, Problem, line_of, load
 from codebook.instrument import Instrument
 from codebook.network import Network, NetworkFolder
-from codebook.schedule import Schedule
+from codebook.schedule import Schedule, succession
 from codebook.site import Site
 from codebook.site_checks import Known, check_site
 
 BUILT_IN = Path(__file__).parent / "instruments"
+BUILT_IN_SCHEDULES = Path(__file__).parent / "schedules"
 
 
 @dataclass(frozen=True)
 class Library:
-    """A network's declarations; `instruments` are Concord's own, overlaid by the network's."""
+    """A network's declarations; `instruments` are Concord's own, overlaid by the network's.
+
+    `schedules` are the network's, and of Concord's own those that it names.
+    """
 
     folder: NetworkFolder
     network: Network
@@ -36,6 +40,11 @@ class Library:
         """The schedule that a site's episodes follow; None where the network has none."""
         name = site.schedule or self.network.default_schedule or next(iter(self.schedules), None)
         return self.schedules.get(name) if name else None
+
+    def schedules_of(self, site: Site) -> tuple[Schedule, ...]:
+        """What a site's episodes follow, each by the day on which it begins: a schedule and those that replace it."""
+        named = self.schedule_of(site)
+        return succession(self.schedules.values(), named.name) if named else ()
 
     def accepted_rules(self) -> frozenset[str]:
         """Names of missing rules and rescalings that may be used: verified ones, and those the network accepts."""
@@ -88,12 +97,36 @@ def load_library(root: Path) -> Library:
         problems.extend(error.problems)
     if network is not None:
         units, clashes = _units(folder, sites)
+        schedules = _with_built_in(schedules, network, sites, problems)
         library = Library(folder, network, instruments, units, schedules, analyses)
         problems.extend(clashes)
         problems.extend(_cross_check(library))
         if not problems:
             return library
     raise DeclarationError(problems)
+
+
+def load_schedules(folder: Path = BUILT_IN_SCHEDULES) -> dict[str, Schedule]:
+    """Schedules of one folder by name.
+
+    Raises:
+        DeclarationError: a file does not fit, or its name is not its key.
+    """
+    problems: list[Problem] = []
+    schedules = _load_folder(folder, Schedule, lambda item: item.name, problems)
+    if problems:
+        raise DeclarationError(problems)
+    return schedules
+
+
+def _with_built_in(
+    own: dict[str, Schedule], network: Network, sites: dict[str, Site], problems: list[Problem]
+) -> dict[str, Schedule]:
+    """The network's schedules, and those of Concord's own that a site, the network or one of them names."""
+    built_in = _load_folder(BUILT_IN_SCHEDULES, Schedule, lambda item: item.name, problems)
+    named = {network.default_schedule, *(site.schedule for site in sites.values())}
+    named |= {schedule.replaces for schedule in own.values()}
+    return own | {name: schedule for name, schedule in built_in.items() if name in named and name not in own}
 
 
 def _units(folder: NetworkFolder, sites: dict[str, Site]) -> tuple[dict[str, Site], list[Problem]]:
@@ -141,11 +174,37 @@ def _check_site(library: Library, site: Site) -> list[Problem]:
 
 
 def _check_schedule(library: Library, schedule: Schedule) -> Iterator[Problem]:
-    path = library.folder.schedules / f"{schedule.name}.yaml"
-    for occasion in schedule.occasions:
-        for due in occasion.due:
-            if due.instrument not in library.instruments:
-                yield Problem(path, None, occasion.key, f"no instrument '{due.instrument}'")
+    folder = library.folder.schedules
+    path = folder / f"{schedule.name}.yaml"
+    if not path.is_file():
+        path = BUILT_IN_SCHEDULES / path.name
+    where: Location
+    for number, occasion in enumerate(schedule.occasions):
+        for place, due in enumerate(occasion.due):
+            where = ("occasions", number, "due", place, "instrument")
+            known = library.instruments.get(due.instrument)
+            if known is None:
+                yield Problem(path, line_of(path, where), occasion.key, f"no instrument '{due.instrument}'")
+            elif due.rater not in known.raters:
+                raters = ", ".join(known.raters)
+                text = f"{due.instrument} is not answered by '{due.rater}'; it is by {raters}"
+                yield Problem(path, line_of(path, (*where[:-1], "rater")), occasion.key, text)
+    if schedule.replaces is not None:
+        wrong = _wrong_succession(library, schedule)
+        if wrong is not None:
+            yield Problem(path, line_of(path, ("replaces",)), "replaces", wrong)
+
+
+def _wrong_succession(library: Library, schedule: Schedule) -> str | None:
+    replaced = library.schedules.get(schedule.replaces or "")
+    if replaced is None:
+        return f"'{schedule.replaces}' is not in schedules/"
+    if replaced.valid_from >= schedule.valid_from:
+        return f"'{replaced.name}' is valid from {replaced.valid_from}, which is not before {schedule.valid_from}"
+    rivals = sorted(s.name for s in library.schedules.values() if s.replaces == replaced.name)
+    if len(rivals) > 1:
+        return f"'{replaced.name}' is replaced by {' and by '.join(rivals)}; only one can"
+    return None
 
 
 def _check_network(library: Library) -> Iterator[Problem]:
@@ -158,3 +217,5 @@ def _check_network(library: Library) -> Iterator[Problem]:
             yield Problem(path, None, "accepted_unverified", f"no rule is called '{name}'")
     if network.default_schedule and network.default_schedule not in library.schedules:
         yield Problem(path, None, "default_schedule", f"'{network.default_schedule}' is not in schedules/")
+    for place, message in network.quality.waiver_problems(set(library.sites), set(library.instruments)):
+        yield Problem(path, line_of(path, place), ".".join(map(str, place)), message)

@@ -1,7 +1,7 @@
 """The model of a network and of its folder: settings, thresholds, privacy, and where everything lies.
 
 What belongs here: `network.yaml` and the paths of a network folder.
-What does not: sites, schedules and analyses, which have a model each.
+What does not: sites, schedules, analyses and thresholds of quality, which have a model each.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pydantic import Field
 
 from codebook.declaration import Declared
 from codebook.formats import ReadingLimits
+from codebook.outgoing import Alerts, CsvDialect
+from codebook.quality import QualityThresholds
 
 
 class Privacy(Declared):
@@ -45,16 +47,6 @@ class Plausible(Declared):
     """An assessment dated longer after discharge is flagged; None: the schedule's last window decides."""
 
 
-class QualityThresholds(Declared):
-    """What great-expectations judges against: rates 0–1, days."""
-
-    min_received_rate: float = Field(default=0.50, ge=0, le=1)
-    min_answered_rate: float = Field(default=0.90, ge=0, le=1)
-    max_out_of_range_rate: float = Field(default=0.0, ge=0, le=1)
-    overdue_until_days: int = Field(default=90, ge=0)
-    """Days after closing during which a missing assessment is overdue (can still be asked for); then it is missed."""
-
-
 class Network(Declared):
     """One clinical network: `network.yaml`."""
 
@@ -75,6 +67,8 @@ class Network(Declared):
     plausible: Plausible = Plausible()
     quality: QualityThresholds = QualityThresholds()
     limits: ReadingLimits = ReadingLimits()
+    csv: CsvDialect = CsvDialect()
+    alerts: Alerts = Alerts()
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,19 @@ from typing import Annotated
 
 import typer
 
+from orchestration.alerts_cli import alerts
 from orchestration.codebook_cli import codebook_app
+from orchestration.compare_cli import compare
+from orchestration.days import day
 from orchestration.exits import FAILED, WRONG, errors, stop
+from orchestration.expectations_cli import expectations
 from orchestration.fetch_cli import fetch
 from orchestration.findings_cli import findings_app
 from orchestration.identity_cli import identity_app
 from orchestration.key_cli import key_app
 from orchestration.rework_cli import rework
 from orchestration.site_cli import site_app
+from orchestration.worklist_cli import worklist_app
 
 EPILOG = "Exit codes: 0 done; 1 failed; 2 usage or declaration wrong; 3 done, but a gate held something back."
 
@@ -35,26 +40,21 @@ app = typer.Typer(
 )
 app.command()(fetch)
 app.command()(rework)
+app.command()(expectations)
+app.command()(compare)
+app.command()(alerts)
 app.add_typer(codebook_app, name="codebook")
 app.add_typer(site_app, name="site")
 app.add_typer(identity_app, name="identity")
 app.add_typer(key_app, name="key")
 app.add_typer(findings_app, name="findings")
+app.add_typer(worklist_app, name="worklist")
 
 NetworkOption = Annotated[
     Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
 ]
 HERE = Path()
 DateOption = Annotated[str | None, typer.Option(metavar="DATE", help="A day, as 2026-11-23.")]
-
-
-def _day(text: str | None, option: str) -> object:
-    import datetime as dt
-
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except ValueError:
-        stop(f"{option} {text}: not a day; write it as 2026-11-23", WRONG)
 
 
 def _target(network: Path, as_of: str | None) -> Path:
@@ -99,19 +99,16 @@ def run(
 
     --as-of limits the deliveries that are known and writes to asof/DATE/; --today decides what is overdue.
     """
-    import datetime as dt
-    from typing import cast
-
     from orchestration.run import Wanted
     from orchestration.running import run_and_say
 
     if is_fetching and as_of:
         stop("--fetch brings today's data, which --as-of would not look at; give one of the two", WRONG)
-    known, now = _day(as_of, "--as-of"), _day(today, "--today")
+    known, now = day(as_of, "--as-of"), day(today, "--today")
     wanted = Wanted(
         sites=site or (),
-        as_of=cast("dt.date | None", known),
-        today=cast("dt.date | None", now),
+        as_of=known,
+        today=now,
         is_fetching=is_fetching,
         is_verified=is_verified,
         wait_seconds=wait,
@@ -159,9 +156,6 @@ def trace(
 
     An assessment, a course or a patient comes with what every delivery said of it.
     """
-    import datetime as dt
-    from typing import cast
-
     from codebook.library import load_library
     from codebook.network import NetworkFolder
     from orchestration.trace import print_trace
@@ -171,7 +165,7 @@ def trace(
         stop(f"--format {output_format}: choose table or json", WRONG)
     with errors():
         library = load_library(network)
-        known = cast("dt.date | None", _day(as_of, "--as-of"))
+        known = day(as_of, "--as-of")
         print_trace(find(NetworkFolder(_target(network, as_of)).warehouse, identifier, library, known), output_format)
 
 
@@ -204,11 +198,14 @@ def fit(
 
 @app.command()
 def validate(network: NetworkOption = HERE) -> None:
-    """Read every declaration and say what is wrong, with file, line and key."""
+    """Read every declaration and say what is wrong, with file, line and key; and the counts of treated patients."""
+    from assets.ingestion.counts import read_counts
     from codebook.library import load_library
 
     with errors():
         library = load_library(network)
+    if problems := read_counts(library).problems:
+        stop("\n".join(problems), WRONG)
     typer.echo(
         f"{library.network.name}: {len(library.sites)} units, {len(library.instruments)} instruments, "
         f"{len(library.schedules)} schedules, {len(library.analyses)} analyses; all declarations are sound."

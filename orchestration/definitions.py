@@ -14,6 +14,7 @@ import dagster as dg
 from assets.ingestion import definitions as ingestion
 from assets.publishing import definitions as publishing
 from assets.warehouse import definitions as warehouse
+from orchestration.alert_sensors import alerts, failed_runs
 from orchestration.jobs import build_network, fetch_sites, ingest_site
 from orchestration.resources import network_resource
 from orchestration.schedules import nightly_build, nightly_fetch
@@ -32,7 +33,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         ],
         jobs=[ingest_site, build_network, fetch_sites],
         schedules=[nightly_build, nightly_fetch],
-        sensors=[landing, after_ingestion],
+        sensors=[landing, after_ingestion, alerts, failed_runs],
         resources={"network": network_resource(), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -26,6 +26,7 @@ def errors() -> Iterator[None]:
     from assets.ingestion.clock import ClockError
     from assets.ingestion.landing import LandingError
     from assets.lock import FolderBusyError
+    from assets.warehouse.ledgers import LedgerError
     from checks.keys import KeyFileError
     from codebook.declaration import DeclarationError
     from orchestration.run import UnknownSiteError
@@ -38,7 +39,7 @@ def errors() -> Iterator[None]:
         raise
     except (DeclarationError, KeyFileError, UnknownSiteError) as error:
         stop(str(error), WRONG)
-    except (LandingError, FolderBusyError, ClockError, NoWarehouseError, QueryError) as error:
+    except (LandingError, FolderBusyError, ClockError, LedgerError, NoWarehouseError, QueryError) as error:
         stop(str(error), FAILED)
     except Exception as error:
         sentence = sentence_for(error)

@@ -90,5 +90,5 @@ def rotate(
         "the safe, and nowhere else, for as long as old exports have to be understood."
     )
     if done.n_lost:
-        typer.echo(f"{done.n_lost} findings that state/ or answers/ name are no longer known; their ids were left.")
+        typer.echo(f"{done.n_lost} ids in state/ or answers/ are of nothing that is known; they were left.")
     typer.echo(f"Next: concord run --network {root}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from assets.ingestion import lake
 from assets.ingestion.answers import read_answers
 from assets.ingestion.clock import check_clock
+from assets.ingestion.counts import read_counts
 from assets.ingestion.ingest import PlannedDelivery, plan_site
 from assets.ingestion.landing import LandingError
 from assets.ingestion.receipts import latest_receipts, read_receipts
@@ -126,6 +127,7 @@ def run_network(root: Path, progress: Progress, wanted: Wanted | None = None) ->
         result.held = _held_units(room, clocks)
         engine.build(progress, result)
         _tell_answers(room, result)
+        result.notes.extend(read_counts(library).problems)
     result.seconds = progress.seconds
     _write_record(room, result)
     return result
@@ -187,9 +189,17 @@ def _tell_answers(room: NetworkRoom, result: RunResult) -> None:
     result.problems.extend(answers.faults)
     result.notes.extend(answers.problems)
     if result.is_built and answers.given:
-        table = answer(room.target(result.clocks).warehouse, "select site_id, finding_id from quality.finding")
-        known = zip(table["site_id"].to_pylist(), table["finding_id"].to_pylist(), strict=True)
-        result.notes.extend(answers.unknown(known))
+        warehouse = room.target(result.clocks).warehouse
+        result.notes.extend(answers.unknown("finding", _ids(warehouse, "finding_id", "quality.finding")))
+        result.notes.extend(
+            answers.unknown("due_point", _ids(warehouse, "due_point_id", "quality.expected_assessment"))
+        )
+
+
+def _ids(warehouse: Path, column: str, table: str) -> list[tuple[str, str]]:
+    """Site and id of every row of a table."""
+    found = answer(warehouse, f"select site_id, {column} from {table}")
+    return list(zip(found["site_id"].to_pylist(), found[column].to_pylist(), strict=True))
 
 
 class _Engine:
@@ -266,10 +276,21 @@ def _why(run: dg.ExecuteInProcessResult) -> str:
     return "no step says why; see the run in 'concord ui'"
 
 
+def _failing_since(path: Path) -> str | None:
+    """When the first of the failed runs ended after which none has succeeded; None: the last one succeeded."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("failing_since")  # type: ignore[no-any-return]
+    except (OSError, ValueError):
+        return None
+
+
 def _write_record(room: NetworkRoom, result: RunResult) -> None:
-    """What the last run did and how long it took, for `concord status` and the benchmarks."""
+    """What the last run did and how long it took, for `concord status`, alerts and the benchmarks."""
+    path = room.library.folder.dagster_home / "last_run.json"
+    finished_at = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
     record = {
-        "finished_at": dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat(),
+        "finished_at": finished_at,
+        "failing_since": (_failing_since(path) or finished_at) if result.exit_code == 1 else None,
         "exit_code": result.exit_code,
         "deliveries": [vars(item) for item in result.deliveries],
         "n_skipped": result.n_skipped,
@@ -278,5 +299,4 @@ def _write_record(room: NetworkRoom, result: RunResult) -> None:
         "notes": result.notes,
         "seconds": {name: round(took, 2) for name, took in result.seconds.items()},
     }
-    path = room.library.folder.dagster_home / "last_run.json"
     path.write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from orchestration.comparing import sealed_change_lines
 from orchestration.run import RunResult
 from orchestration.status import status_rows
 from orchestration.warehouse_reader import NoWarehouseError
@@ -36,6 +37,7 @@ def summary_lines(result: RunResult, warehouse: Path, published: Path) -> list[s
         for audience, who in (("public", "results, for everyone"), ("network", "quality, for the coordinator")):
             lines.append(f"Open {published / audience / 'index.html'}  ({who})")
         lines.append(f"Send {published / 'sites' / 'UNIT'}  (worklist and delivery reports, to that unit alone)")
+        lines.append("Then 'concord worklist sent UNIT' counts the answers that come back to answers/UNIT/.")
     else:
         lines.append("The warehouse that was sealed before, if any, is unchanged. 'concord ui' shows the failed step.")
     return lines
@@ -48,6 +50,7 @@ def _warehouse_lines(warehouse: Path, result: RunResult) -> list[str]:
         with open_warehouse(warehouse) as connection:
             row = connection.execute(COUNTS_SQL).fetchone() or (0, 0, 0, 0, 0)
         units = status_rows(warehouse)
+        changed = sealed_change_lines(warehouse)
     except NoWarehouseError:
         return []
     overdue = sum(int(str(unit["overdue"])) for unit in units)
@@ -57,4 +60,5 @@ def _warehouse_lines(warehouse: Path, result: RunResult) -> list[str]:
         f"Warehouse: {row[0]} patients, {row[1]} episodes, {row[2]} assessments from {len(units)} units.",
         f"Rows of the newest deliveries: {landed} landed = {accepted} accepted + {landed - accepted} quarantined.",
         f"Findings: {row[3]} open of {row[4]}. Overdue on {result.clocks.today}: {overdue} assessments.",
+        *changed,
     ]

@@ -29,6 +29,17 @@ class QueryError(Exception):
     """The SQL cannot be answered; the message is the database's, in one line."""
 
 
+def require_warehouse(path: Path) -> Path:
+    """The path of the sealed file.
+
+    Raises:
+        NoWarehouseError: there is none yet.
+    """
+    if not path.is_file():
+        raise NoWarehouseError(f"{path}: no warehouse was sealed yet; run 'concord run' first")
+    return path
+
+
 @contextmanager
 def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The sealed file, locked down: it can be read while a run builds the next one.
@@ -38,9 +49,7 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     import duckdb
 
-    if not path.is_file():
-        raise NoWarehouseError(f"{path}: no warehouse was sealed yet; run 'concord run' first")
-    connection = duckdb.connect(str(path), read_only=True)
+    connection = duckdb.connect(str(require_warehouse(path)), read_only=True)
     try:
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")

@@ -23,6 +23,8 @@ WIDE = ("south", "west")
 """Units that write all forms of a visit into one row."""
 OUTSIDE = {"wai_s": (8, 0, 55), "wai_sr": (8, 0, 66), "wsas": (10, 44), "bsi_18": (5, 33), "gaf": (101, 480)}
 """Answers outside the range that no unit uses as a code for 'no answer'."""
+CUT_AT, CUT, CUT_SHARE = "east", "wai_s", 0.4
+"""The unit whose newest export lost rows, the form that they are of, and how many: fewer than the gate lets through."""
 OCCASION_KEYS = (*OCCASIONS, "unscheduled")
 
 
@@ -86,6 +88,8 @@ class _Planter:
             yield from self._range_corrected(n)
         if kind == "north":  # the one unit whose patients are known by their national number
             yield from self._mistyped_identity()
+        if self.export.site == CUT_AT:
+            yield from self._cut_off()
 
     def _truth(self, defect: str, rule: str, patient: int | None, **more: str | int) -> Defect:
         base = Defect(self.export.site, self.export.deliveries[0], defect, rule)
@@ -260,8 +264,25 @@ class _Planter:
                 (f"{people['name'][patient]} wants to be called back", "the person's name"),
             )[(kinds[self.export.kind] + number) % 4]
             notes[patient] = text
-            yield self._truth("identifier_in_text", "text-identifier", patient, item="note", note=what)
+            place = {"delivery": self._first_listed(patient), "item": "note", "note": what}
+            yield self._truth("identifier_in_text", "text-identifier", patient, **place)
         self.export.people = people.with_columns(pl.Series("note", notes, dtype=pl.String))
+
+    def _first_listed(self, patient: int) -> str:
+        """The first delivery that knows of a patient's admission."""
+        admitted = np.datetime64(self.export.people["admission"][patient])
+        known = (name for nth, name in enumerate(self.export.deliveries) if admitted <= self.export.until(nth))
+        return next(known, self.export.deliveries[-1])
+
+    def _cut_off(self) -> Iterator[Defect]:
+        """Rows of one form that the first delivery held and the last does not: the sheet was cut off."""
+        n = round(CUT_SHARE * self.export.forms[CUT].n)
+        rows = [row for _, row in self._pick(n, (CUT,))]
+        self.export.left_out[CUT] = np.array(rows, dtype=np.int64)
+        form, last = self.export.forms[CUT], self.export.deliveries[-1]
+        for row in rows:
+            place = {**self._place(form, row), "delivery": last, "note": "the newest delivery holds it no more"}
+            yield self._truth("cut_off", "record-vanished", int(form.patient[row]), **place)
 
     def _corrections(self, n: int) -> Iterator[Defect]:
         for form, row in list(self._pick(n, ("wsas", "bsi_18", "gaf", "wai_sr"))):

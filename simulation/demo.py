@@ -19,6 +19,7 @@ from codebook.instrument import Instrument
 from codebook.library import load_instruments
 from codebook.network import NetworkFolder
 from simulation.answers import fill_in
+from simulation.declines import Decline, decline, decline_frame, dropped
 from simulation.defects import Defect, plant, truth_frame
 from simulation.export import KINDS, DeliveryView, SiteExport, people_of, view
 from simulation.population import Population, draw_population
@@ -65,12 +66,14 @@ def write_demo(
     folder = NetworkFolder(directory)
     _write_declarations(folder, patients, sites, seed)
     truth: list[Defect] = []
+    declines: list[Decline] = []
     n_assessments = n_deliveries = 0
     names = site_names(sites)
     for number, site in enumerate(names):
         tell(f"writing {site}")
-        export, defects = make_site(population, number, site, seed, instruments)
+        export, defects, declined = make_site(population, number, site, seed, instruments)
         truth.extend(defects)
+        declines.extend(declined)
         n_assessments += sum(form.n for form in export.forms.values())
         for delivery in range(len(export.deliveries)):
             seen = view(export, delivery)
@@ -79,6 +82,7 @@ def write_demo(
                 n_deliveries += 1
     (directory / "truth").mkdir()
     truth_frame(truth).write_csv(directory / "truth" / "truth.csv")
+    decline_frame(declines).write_csv(directory / "truth" / "quality.csv")
     return DemoSummary(directory, patients, names, n_deliveries, n_assessments, len(truth))
 
 
@@ -89,8 +93,8 @@ def site_names(sites: int) -> tuple[str, ...]:
 
 def make_site(
     population: Population, number: int, site: str, seed: int, instruments: dict[str, Instrument]
-) -> tuple[SiteExport, list[Defect]]:
-    """Everything that site `number` (from 0) holds, with its mistakes planted, and the truth about them."""
+) -> tuple[SiteExport, list[Defect], list[Decline]]:
+    """Everything that site `number` (from 0) holds, mistakes and declines planted, and the truth about them."""
     kind = KINDS[number % 4]
     rng = np.random.default_rng([seed, 2, number])
     members = np.flatnonzero(population.site == number)
@@ -99,7 +103,9 @@ def make_site(
     gaf_version = "gaf_global" if kind == "east" else "gaf_split"
     last = export.until(len(export.deliveries) - 1)
     export.forms = fill_in(population, members, last, instruments, gaf_version, rng)
-    return export, plant(export, instruments, rng)
+    declines = decline(export, instruments, np.random.default_rng([seed, 3, number]))
+    defects = plant(export, instruments, rng)
+    return export, defects, declines + dropped(export)
 
 
 def _title(site: str) -> str:
@@ -114,7 +120,7 @@ def _require_empty(directory: Path) -> None:
 def _write_declarations(folder: NetworkFolder, patients: int, sites: int, seed: int) -> None:
     for path in (folder.sites, folder.schedules, folder.analyses, folder.root / "secrets"):
         path.mkdir(parents=True)
-    for name in ("network.yaml", "schedules/mbt.yaml", *_analyses()):
+    for name in ("network.yaml", *_analyses()):
         (folder.root / name).write_bytes((TEMPLATES / name).read_bytes())
     for number, site in enumerate(site_names(sites)):
         template = Template((TEMPLATES / "sites" / f"{KINDS[number % 4]}.yaml").read_text(encoding="utf-8"))

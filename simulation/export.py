@@ -19,8 +19,8 @@ KINDS = ("north", "south", "east", "west")
 """The four units; a network of more repeats them (`north_2`)."""
 DELIVERIES = {
     "north": ("2016-12-01", "2017-01-02"),
-    "south": ("2016-12-01",),
-    "east": ("2016-12-01",),
+    "south": ("2014-01-02", "2016-12-01"),
+    "east": ("2016-12-01", "2017-01-02"),
     "west": ("2016-12-01", "2017-01-02"),
 }
 LAG = np.timedelta64(14, "D")
@@ -53,7 +53,10 @@ class Correction:
 
 @dataclass
 class SiteExport:
-    """One site's people (canonical columns, a row each) and forms; `corrections` wait for the second delivery."""
+    """One site's people (canonical columns, a row each) and forms; `corrections` wait for the second delivery.
+
+    Whoever was admitted later than a delivery knows of is not listed in it.
+    """
 
     site: str
     kind: str
@@ -61,6 +64,8 @@ class SiteExport:
     people: pl.DataFrame
     forms: Forms
     corrections: list[Correction] = field(default_factory=list)
+    left_out: dict[str, Ints] = field(default_factory=dict)
+    """Rows of a form that the last delivery holds no more, although an earlier one did."""
 
     @property
     def deliveries(self) -> tuple[str, ...]:
@@ -88,6 +93,11 @@ class DeliveryView:
     is_listed: Bools
     forms: Forms
 
+    @property
+    def listed_people(self) -> pl.DataFrame:
+        """Those that the delivery is about; forms count patients in `people`."""
+        return self.people.filter(pl.Series(self.is_listed))
+
 
 def view(export: SiteExport, number: int) -> DeliveryView:
     """Delivery `number` (from 0): what was known by then, corrected where a later delivery corrects."""
@@ -103,8 +113,13 @@ def view(export: SiteExport, number: int) -> DeliveryView:
             changed[form.patient[correction.row]] = True
         for form in forms.values():
             changed[form.patient[form.date > export.until(number - 1)]] = True
-    listed = changed if number and export.is_increment else np.ones(export.people.height, dtype=np.bool_)
-    forms = {key: form.take((form.date <= until) & listed[form.patient]) for key, form in forms.items()}
+    admitted = export.people["admission"].to_numpy() <= until
+    listed = changed & admitted if number and export.is_increment else admitted
+    sent = {key: (form.date <= until) & listed[form.patient] for key, form in forms.items()}
+    if number == len(export.deliveries) - 1:
+        for key, rows in export.left_out.items():
+            sent[key][rows] = False
+    forms = {key: form.take(sent[key]) for key, form in forms.items()}
     is_over = pl.col("discharge") <= pl.lit(until.astype(object))
     ended = [pl.when(is_over).then(pl.col(name)).alias(name) for name in ("discharge", "termination")]
     people = export.people.with_columns(ended)

@@ -1,12 +1,12 @@
 """Worklists that units send back: answers/<site>/*.xlsx and *.csv, append-only.
 
 What belongs here: which files came when (state/answers/<site>.jsonl), and the answers that they hold. What does not:
-what an answer makes of a finding (SQL, quality.finding), and writing worklists (`assets.publishing.worklist`).
+reading one sheet (`assets.ingestion.answer_sheet`), what an answer makes of a finding or a due point (SQL), and
+writing worklists (`assets.publishing.worklist`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -18,17 +18,12 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.ingestion.readers.protocol import ReadError, read_file
+from assets.ingestion.answer_sheet import IDS, Kind, answer_sheet, missing_columns, said_in
+from assets.ingestion.readers.protocol import ReadError
 from checks.leaks import LeakScanner, scanner_for
-from codebook.formats import DelimitedFormat, ExcelFormat, Format, ReadingLimits
 from codebook.library import Library
 
-ANSWERS = ("corrected", "confirmed", "unobtainable", "in_progress")
-"""corrected: mended at the source, the next delivery will show it. confirmed: it is right as it is. unobtainable: it
-cannot be found out any more. in_progress: somebody is at it."""
 SUFFIXES = (".csv", ".xlsx")
-SHEET = "Worklist"
-COLUMNS = ("finding_id", "answer", "comment")
 MOST_LISTED = 5
 _DATED = re.compile(r"^(\d{4}-\d{2}-\d{2})")
 
@@ -38,14 +33,25 @@ ANSWER_SCHEMA: dict[str, pl.DataType] = {
     "answer": pl.String(),
     "answered_date": pl.Date(),
 }
+DUE_ANSWER_SCHEMA: dict[str, pl.DataType] = {
+    "site_id": pl.String(),
+    "due_point_id": pl.String(),
+    "answer": pl.String(),
+    "answered_date": pl.Date(),
+}
+"""What a unit said last about a due point: refused, left, not_given, unobtainable, or what explains nothing."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; `comment` is None where none was given, or where it named somebody and was not kept."""
+    """One answer to a finding or to a due point (`kind`, `id`).
+
+    `comment` is None where none was given, or where it named somebody and was not kept.
+    """
 
     site: str
-    finding_id: str
+    kind: Kind
+    id: str
     answer: str
     comment: str | None
     date: dt.date
@@ -66,19 +72,26 @@ class Answers:
 
     def frame(self) -> pl.DataFrame:
         """The last answer to each finding, for SQL: without comments."""
-        last = {(answer.site, answer.finding_id): answer for answer in self.given}
-        rows = [(a.site, a.finding_id, a.answer, a.date) for _, a in sorted(last.items())]
-        return pl.DataFrame(rows, schema=ANSWER_SCHEMA, orient="row")
+        return self._last("finding", ANSWER_SCHEMA)
 
-    def unknown(self, findings: Iterable[tuple[str, str]]) -> list[str]:
-        """A sentence per file with answers to findings that are none of the unit's (`findings`: site, finding_id)."""
-        known = set(findings)
+    def due_frame(self) -> pl.DataFrame:
+        """The last answer to each due point, for SQL: without comments."""
+        return self._last("due_point", DUE_ANSWER_SCHEMA)
+
+    def _last(self, kind: Kind, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+        last = {(answer.site, answer.id): answer for answer in self.given if answer.kind == kind}
+        rows = [(a.site, a.id, a.answer, a.date) for _, a in sorted(last.items())]
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def unknown(self, kind: Kind, known: Iterable[tuple[str, str]]) -> list[str]:
+        """A sentence per file with answers to what is none of the unit's (`known`: site and id of every one)."""
+        there = set(known)
         rows: dict[tuple[str, str], list[int]] = {}
         for answer in self.given:
-            if (answer.site, answer.finding_id) not in known:
+            if answer.kind == kind and (answer.site, answer.id) not in there:
                 rows.setdefault((answer.site, answer.file), []).append(answer.row)
         return [
-            f"answers/{site}/{file}: {_rows(numbers)} a finding_id that is none of this unit's; compare with its "
+            f"answers/{site}/{file}: {_rows(numbers)} a {IDS[kind]} that is none of this unit's; compare with its "
             "worklist"
             for (site, file), numbers in sorted(rows.items())
         ]
@@ -141,70 +154,35 @@ def read_answers(library: Library, as_of: dt.date | None = None) -> Answers:
 def _read_file(library: Library, site: str, path: Path, date: dt.date, scanner: LeakScanner, answers: Answers) -> None:
     place = f"answers/{site}/{path.name}"
     try:
-        frame = answer_sheet(path, library.network.limits)
+        sheet = answer_sheet(path, library.network.limits)
     except ReadError as error:
         answers.faults.append(f"answers/{site}/{error}")
         return
-    frame = frame.rename({c: c.strip().lower() for c in frame.columns if c != "source_row"})
-    missing = [column for column in COLUMNS[:2] if column not in frame.columns]
+    missing = missing_columns(sheet.frame)
     if missing:
         answers.faults.append(f"{place}: has no column {' and '.join(missing)}; send the unit's worklist back")
         return
-    if "comment" not in frame.columns:
-        frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias("comment"))
-    said = frame.select(*COLUMNS, "source_row").filter(pl.col("answer").is_not_null() | pl.col("comment").is_not_null())
-    wrong, nameless, leaking = [], [], []
-    for finding, raw, comment, row in said.iter_rows():
-        answer = (raw or "in_progress").strip().lower().replace(" ", "_").replace("-", "_")
-        if finding is None:
-            nameless.append(row)
+    faults: dict[str, list[int]] = {"more or fewer cells than there are columns": list(sheet.unreadable)}
+    leaking: list[int] = []
+    for said in said_in(sheet.frame):
+        if said.fault or said.kind is None or said.id is None or said.answer is None:
+            faults.setdefault(said.fault or "", []).append(said.row)
             continue
-        if answer not in ANSWERS:
-            wrong.append(row)
-            continue
-        is_leaking = comment is not None and scanner.leaks(comment)
+        is_leaking = said.comment is not None and scanner.leaks(said.comment)
         if is_leaking:
-            leaking.append(row)
-        kept = None if is_leaking else comment
-        answers.given.append(Answer(site, finding, answer, kept, date, path.name, row))
-    told = ((wrong, f"an answer that is none of {', '.join(ANSWERS)}"), (nameless, "an answer without finding_id"))
-    for rows, what in told:
+            leaking.append(said.row)
+        kept = None if is_leaking else said.comment
+        answers.given.append(Answer(site, said.kind, said.id, said.answer, kept, date, path.name, said.row))
+    for what, rows in faults.items():
         if rows:
             answers.problems.append(f"{place}: {_rows(rows)} {what}; correct it in a new file")
     if leaking:
         answers.problems.append(f"{place}: {_rows(leaking)} a comment that names a person; it was not kept")
 
 
-def answer_sheet(path: Path, limits: ReadingLimits) -> pl.DataFrame:
-    """The file as text: of a workbook the sheet of the worklist, or its only one.
-
-    Raises:
-        ReadError: the file cannot be used.
-    """
-    if path.suffix.lower() == ".xlsx":
-        with contextlib.suppress(ReadError):
-            return read_file(path, path.name, _format(path), SHEET, limits).frame
-    return read_file(path, path.name, _format(path), None, limits).frame
-
-
 def _scanner(library: Library, as_of: dt.date | None) -> LeakScanner:
     """No names are known here; numbers, addresses and the network's own patterns are."""
     return scanner_for((), patterns=library.network.privacy.identifier_patterns, as_of=as_of or dt.date.max)
-
-
-def _format(path: Path) -> Format:
-    """How a spreadsheet program saved the file: its delimiter and encoding show in the first line."""
-    if path.suffix.lower() == ".xlsx":
-        return ExcelFormat(reader="excel")
-    start = path.read_bytes()
-    try:
-        start.decode("utf-8-sig")
-        encoding = "utf-8"
-    except UnicodeDecodeError:
-        encoding = "cp1252"
-    first = start.split(b"\n", 1)[0]
-    delimiter = max(";,\t", key=lambda sign: first.count(sign.encode()))
-    return DelimitedFormat(reader="delimited", encoding=encoding, delimiter=delimiter)
 
 
 def _files(library: Library, site: str) -> Iterator[Path]:

@@ -45,8 +45,8 @@ def with_flags(
     """
     used = [key for key in site.instruments_used() if key in mapped.tables and mapped.tables[key].height]
     instruments = {key: library.instruments[key] for key in used}
-    schedule = library.schedule_of(site)
-    flags = judge_tables(mapped.tables, known_episodes, instruments, schedule, library.network.plausible)
+    schedules = library.schedules_of(site)
+    flags = judge_tables(mapped.tables, known_episodes, instruments, schedules, library.network.plausible)
     now, before = {"finding": mapped.tables["finding"]}, {}
     history = _Earlier(library.folder.lake, site.site, earlier)
     for key in used:
@@ -66,7 +66,7 @@ def with_flags(
                 )
     courses = pl.concat([mapped.tables["episode"].select(COURSE), known_episodes.select(COURSE)])
     courses = courses.unique("episode_id", keep="first", maintain_order=True)
-    drift = judge_drift(now, before, courses, instruments, schedule)
+    drift = judge_drift(now, before, courses, instruments, schedules)
     added = with_ids(pl.concat([flags, drift]), site.site, pseudonyms)
     if not added.height:
         return mapped

@@ -172,7 +172,7 @@ def recipe_fingerprint(library: Library, site: Site, delivery: Delivery, reader_
 
     Contacts do not count, nor what becomes of vanished records: that is the build's to decide.
     """
-    schedule = library.schedule_of(site)
+    schedule, followed = library.schedule_of(site), library.schedules_of(site)
     mapping = site.mapping_for(delivery.name)
     return fingerprint(
         site.format,
@@ -183,7 +183,8 @@ def recipe_fingerprint(library: Library, site: Site, delivery: Delivery, reader_
         library.network.plausible,
         f"schedule {schedule.name if schedule else ''}",
         f"part {site.site} {site.part_codes or sorted(site.parts.sites)} of {site.parts.column}" if site.parts else "",
-        *(occasion for occasion in (schedule.occasions if schedule and mapping.asks_schedule else ())),
+        *(f"{plan.name} from {plan.valid_from}" for plan in followed if mapping.asks_schedule),
+        *(occasion for plan in followed if mapping.asks_schedule for occasion in plan.occasions),
         f"readers {reader_version}, mapping {MAPPING_VERSION}, key {key_id}",
         *(library.instruments[key] for key in mapping.instruments_used()),
     )

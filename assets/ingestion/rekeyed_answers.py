@@ -14,8 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.ingestion.answers import answer_sheet
+from assets.ingestion.answer_sheet import answer_sheet
 from assets.ingestion.readers.protocol import SOURCE_ROW, ReadError
+from assets.spreadsheet import harmless
 from codebook.formats import ReadingLimits
 
 
@@ -30,7 +31,7 @@ def _is_visible(path: Path, folder: Path) -> bool:
 
 def _frame(path: Path, limits: ReadingLimits) -> pl.DataFrame | None:
     try:
-        return answer_sheet(path, limits).drop(SOURCE_ROW)
+        return answer_sheet(path, limits).frame.drop(SOURCE_ROW)
     except ReadError:
         return None
 
@@ -55,7 +56,7 @@ def write_translated(
             continue
         written = home / (path.name if path.suffix.lower() == ".csv" else f"{path.name}.csv")
         columns = [column.map_elements(translate, return_dtype=pl.String) for column in frame]
-        pl.DataFrame(columns).write_csv(written)
+        harmless(pl.DataFrame(columns)).write_csv(written)
         renamed[home.name, path.name] = (written.name, hashlib.sha256(written.read_bytes()).hexdigest())
     for ledger in sorted((state / "answers").glob("*.jsonl")):
         lines = []

@@ -23,7 +23,7 @@ from assets.ingestion.receipts import latest_receipts, read_receipts
 from assets.ingestion.rotation_mark import FOLDER, READY, is_cut
 from checks.identity import read_identities
 from checks.keys import load_key, write_key
-from checks.rekeying import Rekeying, split_patients, sql_findings, translated, unknown_findings
+from checks.rekeying import Rekeying, split_patients, sql_ids, translated, unknown_ids
 from checks.rule_codes import (
     ASSESSMENT_CORRECTED,
     RECORD_RELABELLED,
@@ -49,7 +49,7 @@ class RotationError(Exception):
 
 @dataclass(frozen=True)
 class Rotated:
-    """What a rotation came to; `n_lost`: findings named in state/ or answers/ that the lake no longer knows."""
+    """What a rotation came to; `n_lost`: ids in state/ or answers/ that nothing in the lake explains."""
 
     retired: Path
     n_deliveries: int
@@ -157,20 +157,46 @@ def _read_again(library: Library, side: Library, rekeying: Rekeying) -> int:
 
 
 def _translate(library: Library, side: NetworkFolder, ids: dict[str, str]) -> int:
-    """State and answers with new ids; returns how many findings they name that nothing in the lake explains."""
+    """State and answers with new ids; returns how many ids of SQL they name that nothing in the lake explains."""
     ids |= split_patients(read_identities(library.folder.state).events, ids)
     texts = {path: path.read_text(encoding="utf-8") for path in sorted(side.state.rglob("*")) if path.is_file()}
     folder = library.folder.root / "answers"
     given = rekeyed_answers.read_texts(folder, library.network.limits)
-    wanted = unknown_findings([*texts.values(), *rekeyed_answers.texts_of(given)], ids)
+    wanted = unknown_ids([*texts.values(), *rekeyed_answers.texts_of(given)], ids)
     if wanted:
-        ids |= dict(sql_findings(finding_texts(library), wanted, dict(ids)))
+        ids |= dict(sql_ids(_sql_texts(library, wanted), wanted, dict(ids)))
     for path, text in texts.items():
         path.write_text(translated(text, ids), encoding="utf-8")
     rekeyed_answers.write_translated(
         given, folder, side.root / "answers", side.state, lambda text: translated(text, ids)
     )
     return len(wanted - set(ids))
+
+
+def _sql_texts(library: Library, wanted: set[str]) -> Iterator[tuple[str, str]]:
+    """Letter and text of every id of SQL that could be one of `wanted`."""
+    letters = {one[0] for one in wanted}
+    if "f" in letters:
+        yield from (("f", text) for text in finding_texts(library))
+    if "d" in letters:
+        yield from (("d", text) for text in due_texts(library))
+
+
+def due_texts(library: Library) -> Iterator[str]:
+    """What SQL makes the ids of due points from, for every course in the lake and everything that a schedule names."""
+    named = {
+        f"{due.instrument}|{due.rater}|{occasion.key}"
+        for schedule in library.schedules.values()
+        for occasion in schedule.occasions
+        for due in occasion.due
+    }
+    courses: set[str] = set()
+    for file in sorted((library.folder.lake / "accepted" / "episode").glob("*/*/part.parquet")):
+        courses |= set(
+            pl.read_parquet(file, columns=["episode_id"], hive_partitioning=False)["episode_id"].drop_nulls()
+        )
+    for course in sorted(courses):
+        yield from (f"{course}|{what}" for what in sorted(named))
 
 
 def finding_texts(library: Library) -> Iterator[str]:

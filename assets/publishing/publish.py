@@ -20,7 +20,9 @@ from assets.publishing.quality.wilson import FEWEST_OTHERS, SMALLEST
 from assets.publishing.rendering import inside_script, render, write_table
 from assets.publishing.sources import RunSummary, Warehouse
 from assets.publishing.units import units
-from assets.publishing.worklist import harmless, open_findings, worklist, write_worklist
+from assets.publishing.worklist import due_points, open_findings, worklist
+from assets.publishing.worklist_files import write_worklist
+from assets.spreadsheet import write_csv
 from checks.identity import read_identities
 from codebook.library import Library
 
@@ -133,7 +135,8 @@ def _write_sites(warehouse: Warehouse, library: Library, run: RunSummary, folder
     It holds the unit's own patients' numbers, no ids, and of the other units rounded medians only.
     """
     folder.chmod(OWNER_ONLY)
-    findings, known = open_findings(warehouse), read_identities(library.folder.state)
+    due, findings = due_points(warehouse, run.today), open_findings(warehouse)
+    known, dialect = read_identities(library.folder.state), library.network.csv
     deliveries = warehouse.table("quality.delivery", "site_id, delivery")
     cards = Cards(seen.frames, seen.judged, library)
     rows = {week.unit.site: (week, own.due, own.rules) for week, own in zip(seen.weeks, seen.details, strict=True)}
@@ -141,7 +144,7 @@ def _write_sites(warehouse: Warehouse, library: Library, run: RunSummary, folder
         refs = local_refs(library.folder.lake, site, known)
         own = folder / site
         (own / "deliveries").mkdir(parents=True)
-        write_worklist(worklist(findings, site, refs, library), own / "worklist")
+        write_worklist(worklist(due, findings, site, refs, library, run.today), own / "worklist", dialect)
         if site in rows:
             card = cards.card(*rows[site])
             text = render("quality/card.html.j2", library, run, card=card, smallest=SMALLEST, fewest=FEWEST_OTHERS)
@@ -149,4 +152,4 @@ def _write_sites(warehouse: Warehouse, library: Library, run: RunSummary, folder
         for report in reports(warehouse, library, site, refs, deliveries) if deliveries.width else ():
             page = render("delivery.html.j2", library, run, report=report)
             (own / "deliveries" / f"{report.name}.html").write_text(page, encoding="utf-8")
-            harmless(report.listed).write_csv(own / "deliveries" / f"{report.name}.csv", include_bom=True)
+            write_csv(report.listed, own / "deliveries" / f"{report.name}.csv", dialect)

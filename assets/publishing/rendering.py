@@ -15,6 +15,7 @@ import polars as pl
 
 from assets.publishing import formatting, words
 from assets.publishing.sources import RunSummary
+from assets.spreadsheet import harmless
 from codebook.library import Library
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -72,6 +73,5 @@ def compact(value: object) -> str:
 
 def write_table(stem: Path, frame: pl.DataFrame) -> None:
     """CSV with a byte-order mark, which spreadsheets need for letters beyond ASCII, and Parquet."""
-    safe = [pl.col(name).str.replace(r"^([=+\-@])", "'$1") for name, kind in frame.schema.items() if kind == pl.String]
-    frame.with_columns(safe).write_csv(stem.with_suffix(".csv"), include_bom=True)
+    harmless(frame).write_csv(stem.with_suffix(".csv"), include_bom=True)
     frame.write_parquet(stem.with_suffix(".parquet"))

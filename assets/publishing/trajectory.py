@@ -103,12 +103,8 @@ def trajectory(
 
 def occasion_months(library: Library, analysis: Analysis) -> tuple[float, ...]:
     """Months of the schedules' occasions, and where the analysis places discharge; sorted, empty without schedule."""
-    months = {
-        occasion.months
-        for schedule in library.schedules.values()
-        for occasion in schedule.occasions
-        if occasion.anchor != "discharge"
-    }
+    nominal = (schedule.nominal_months(o) for schedule in library.schedules.values() for o in schedule.occasions)
+    months = {place for place in nominal if place is not None}
     if months and analysis.panel.discharge_at_months is not None:
         months.add(analysis.panel.discharge_at_months)
     return tuple(sorted(months))

@@ -122,9 +122,12 @@ def occasions(library: Library) -> dict[str, OccasionWords]:
     found: dict[str, OccasionWords] = {}
     for schedule in library.schedules.values():
         for occasion in schedule.occasions:
-            is_end = occasion.anchor == "discharge"
-            heading = "end" if is_end and occasion.months == 0 else f"{'end+' if is_end else ''}{occasion.months:g}"
-            months = 1000 + occasion.months if is_end else occasion.months
+            if occasion.kind == "unscheduled":
+                continue
+            is_end = schedule.root_anchor(occasion) == "discharge"
+            months = occasion.lag_months if is_end else schedule.nominal_months(occasion) or 0
+            heading = "end" if is_end and months == 0 else f"{'end+' if is_end else ''}{months:.3g}"
+            months = 1000 + months if is_end else months
             found.setdefault(occasion.key, OccasionWords(occasion.key, occasion.label, heading, months, 0))
     ordered = sorted(found.values(), key=lambda item: (item.months, item.key))
     return {

@@ -1,7 +1,8 @@
-"""A unit's worklist: every open finding about its own patients, what to do about it, and room for the answer.
+"""A unit's worklist: what is overdue, what is due next, every open finding; what to do about each, room for the answer.
 
-What belongs here: the rows, and writing them as XLSX and CSV that a spreadsheet cannot mistake for formulas. What does
-not: reading it back (`assets.ingestion.answers`), and what an answer makes of a finding (SQL, quality.finding).
+What belongs here: the rows. What does not: writing them as XLSX and CSV (`assets.publishing.worklist_files`), reading
+them back (`assets.ingestion.answers`), and what an answer makes of a row (SQL: quality.finding,
+quality.expected_assessment).
 """
 
 from __future__ import annotations
@@ -9,46 +10,43 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from assets.ingestion.answers import ANSWERS, SHEET
 from assets.publishing import words
 from assets.publishing.sources import Warehouse
 from codebook.library import Library
 
-CREATED = dt.datetime(2000, 1, 1)
-"""What every workbook says about its making, so that the same findings give the same bytes."""
-MOST_ROWS = 100_000
-"""A workbook holds the oldest so many; the CSV holds all."""
-WIDTHS = {
-    "finding_id": 23,
-    "patient": 12,
-    "form": 11,
-    "occasion": 14,
-    "date": 11,
-    "item": 16,
-    "what is wrong": 48,
-    "what to do": 48,
-    "open since": 11,
-    "days open": 9,
-    "file": 20,
-    "row": 7,
-    "answer": 14,
-    "comment": 40,
+DUE_WITHIN_DAYS = 30
+"""What is due on a day at most so far ahead is asked for."""
+EXPLAINED = ("refused", "not_given", "left", "unobtainable")
+"""Answers after which a due point is not asked for again."""
+COLUMNS: dict[str, pl.DataType] = {
+    "local_ref": pl.String(),
+    "instrument": pl.String(),
+    "occasion": pl.String(),
+    "rater": pl.String(),
+    "due_date": pl.Date(),
+    "closes_date": pl.Date(),
+    "problem": pl.String(),
+    "remedy": pl.String(),
+    "answer": pl.String(),
+    "comment": pl.String(),
+    "item": pl.String(),
+    "assessment_date": pl.Date(),
+    "admission_date": pl.Date(),
+    "file": pl.String(),
+    "row": pl.Int64(),
+    "days_open": pl.Int64(),
+    "due_point_id": pl.String(),
+    "finding_id": pl.String(),
 }
-NUMBERS = ("days open", "row")
+"""Columns of a worklist; of the two ids a row has one. `days_open`: since a finding came, or since a window closed."""
 _FIELD = re.compile(r"^[a-z_]+(?=: )")
 _DATE_PARTS = {"%d": "DD", "%m": "MM", "%Y": "YYYY", "%y": "YY", "%H": "hh", "%M": "mm", "%S": "ss"}
-HELP = (
-    "Fill in the columns 'answer' and 'comment' and send the file back; change nothing else.",
-    "corrected: it is mended in your system; the next delivery will show it.",
-    "confirmed: it is right as it is.",
-    "unobtainable: it cannot be found out any more.",
-    "in_progress: somebody is at it; the finding stays on the list.",
-    "Write no names, addresses or national numbers into comments: such comments are not kept.",
-)
+OVERDUE_REMEDY = "Send it with the next delivery, or answer why there is none."
+DUE_REMEDY = "Have it filled in before its window closes, or answer why that cannot be."
 
 
 def open_findings(warehouse: Warehouse) -> pl.DataFrame:
@@ -58,42 +56,108 @@ def open_findings(warehouse: Warehouse) -> pl.DataFrame:
     frame = warehouse.frame("select * from quality.finding where status in ('open', 'reopened')")
     if not warehouse.has("harmonised.assessment") or "assessment_id" not in frame.columns:
         return frame
-    placed = warehouse.frame("select assessment_id, occasion, assessment_date from harmonised.assessment")
+    placed = warehouse.frame("select assessment_id, occasion, assessment_date, rater from harmonised.assessment")
     return frame.join(placed.unique("assessment_id"), on="assessment_id", how="left")
 
 
-def worklist(findings: pl.DataFrame, site: str, refs: Mapping[str, str], library: Library) -> pl.DataFrame:
-    """One unit's rows of `findings` as text under the headings of WIDTHS; oldest first, without any patient_id.
+def due_points(warehouse: Warehouse, today: dt.date) -> pl.DataFrame:
+    """Every due point of the network that is overdue, or that can be met and is due soon; patients still by id.
 
-    `refs` are the unit's own numbers of its patients (`assets.publishing.local_refs`).
+    One that its unit has explained is not asked for again.
     """
-    occasions = words.occasions(library)
-    rows = []
-    own = findings.filter(pl.col("site_id") == site) if findings.width else findings
-    for row in own.iter_rows(named=True):
-        occasion = row.get("occasion")
-        known = occasions.get(occasion) if occasion else None
-        rows.append(
-            {
-                "finding_id": row["finding_id"],
-                "patient": refs.get(row["patient_id"] or ""),
-                "form": words.short_name(row["instrument"]) if row["instrument"] else None,
-                "occasion": known.label if known else occasion,
-                "date": _text(row.get("assessment_date")),
-                "item": item_words(row["item"]),
-                "what is wrong": sentence(row["message"]),
-                "what to do": row.get("remedy"),
-                "open since": _text(row.get("opened_date")),
-                "days open": row.get("age_days"),
-                "file": row["source_file"],
-                "row": row["source_row"],
-                "answer": None,
-                "comment": None,
-            }
-        )
-    schema = {name: pl.Int64() if name in NUMBERS else pl.String() for name in WIDTHS}
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.sort("open since", "patient", "form", "date", "item", "finding_id", nulls_last=True)
+    if not warehouse.has("quality.expected_assessment"):
+        return pl.DataFrame()
+    frame = warehouse.frame(
+        "select * from quality.expected_assessment where status = 'overdue' "
+        f"or (status in ('open', 'upcoming') and due_date <= date '{today}' + {DUE_WITHIN_DAYS})"
+    )
+    if "answer" in frame.columns:
+        frame = frame.filter(~pl.col("answer").is_in(EXPLAINED).fill_null(False))
+    if not warehouse.has("harmonised.episode"):
+        return frame
+    courses = warehouse.frame("select episode_id, admission_date from harmonised.episode")
+    return frame.join(courses, on="episode_id", how="left")
+
+
+def worklist(
+    due: pl.DataFrame,
+    findings: pl.DataFrame,
+    site: str,
+    refs: Mapping[str, str],
+    library: Library,
+    today: dt.date,
+) -> pl.DataFrame:
+    """One unit's rows under COLUMNS, without any patient_id: overdue, then due, then findings, each oldest first.
+
+    Args:
+        due, findings: of the whole network (`due_points`, `open_findings`).
+        site: whose rows.
+        refs: the unit's own numbers of its patients (`assets.publishing.local_refs`).
+        library: for what occasions are called.
+        today: the day from which days are counted.
+    """
+    named = words.occasions(library)
+    labels = {key: occasion.label for key, occasion in named.items()}
+    points = [_due_row(row, refs, labels, today) for row in _own(due, site).iter_rows(named=True)]
+    found = [_finding_row(row, refs, labels) for row in _own(findings, site).iter_rows(named=True)]
+    first = pl.DataFrame(points, schema=COLUMNS, orient="row").sort(
+        pl.col("days_open").is_null(), "due_date", "local_ref", "instrument", "due_point_id", nulls_last=True
+    )
+    then = pl.DataFrame(found, schema=COLUMNS, orient="row").sort(
+        -pl.col("days_open"), "local_ref", "instrument", "assessment_date", "item", "finding_id", nulls_last=True
+    )
+    return pl.concat([first, then])
+
+
+def _own(frame: pl.DataFrame, site: str) -> pl.DataFrame:
+    return frame.filter(pl.col("site_id") == site) if frame.width else frame
+
+
+def _due_row(
+    row: Mapping[str, Any], refs: Mapping[str, str], labels: Mapping[str, str], today: dt.date
+) -> dict[str, Any]:
+    is_overdue = row["status"] == "overdue"
+    if is_overdue:
+        problem = f"Overdue: it could be given until {row['closes_date']}, and none has arrived."
+    elif row["status"] == "upcoming":
+        problem = f"Due soon: it can be given from {row['opens_date']}."
+    else:
+        problem = f"Due: it can be given now and until {row['closes_date']}."
+    return _row(
+        local_ref=refs.get(row["patient_id"] or ""),
+        instrument=words.short_name(row["instrument"]),
+        occasion=labels.get(row["occasion"], row["occasion"]),
+        rater=row["rater"],
+        due_date=row["due_date"],
+        closes_date=row["closes_date"],
+        problem=problem,
+        remedy=OVERDUE_REMEDY if is_overdue else DUE_REMEDY,
+        admission_date=row.get("admission_date"),
+        days_open=(today - row["closes_date"]).days if is_overdue else None,
+        due_point_id=row["due_point_id"],
+    )
+
+
+def _finding_row(row: Mapping[str, Any], refs: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, Any]:
+    occasion = row.get("occasion")
+    return _row(
+        local_ref=refs.get(row["patient_id"] or ""),
+        instrument=words.short_name(row["instrument"]) if row["instrument"] else None,
+        occasion=labels.get(occasion, occasion) if occasion else None,
+        rater=row.get("rater"),
+        problem=sentence(row["message"]),
+        remedy=row.get("remedy"),
+        item=item_words(row["item"]),
+        assessment_date=row.get("assessment_date"),
+        file=row["source_file"],
+        row=row["source_row"],
+        days_open=row.get("age_days"),
+        finding_id=row["finding_id"],
+    )
+
+
+def _row(**values: Any) -> dict[str, Any]:
+    return {name: values.get(name) for name in COLUMNS}
 
 
 def item_words(item: str | None) -> str | None:
@@ -110,66 +174,3 @@ def sentence(message: str | None) -> str:
     for code, words_of_it in _DATE_PARTS.items():
         text = text.replace(code, words_of_it)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else ""
-
-
-def _text(day: object) -> str | None:
-    return day.isoformat() if isinstance(day, dt.date) else None
-
-
-def harmless(frame: pl.DataFrame) -> pl.DataFrame:
-    """Texts that a spreadsheet would compute get an apostrophe in front."""
-    texts = [name for name, kind in frame.schema.items() if kind == pl.String()]
-    return frame.with_columns(pl.col(name).str.replace(r"^([=+\-@\t\r])", "'$1") for name in texts)
-
-
-def write_worklist(frame: pl.DataFrame, stem: Path) -> None:
-    """Write STEM.csv and STEM.xlsx; the same rows give the same bytes."""
-    harmless(frame).write_csv(stem.with_suffix(".csv"), include_bom=True)
-    _write_workbook(frame.head(MOST_ROWS), frame.height, stem.with_suffix(".xlsx"))
-
-
-def _write_workbook(frame: pl.DataFrame, n_rows: int, path: Path) -> None:
-    import xlsxwriter
-
-    with xlsxwriter.Workbook(str(path)) as workbook:
-        workbook.set_properties({"title": "Worklist", "created": CREATED})
-        bold = workbook.add_format({"bold": True, "bottom": 1, "valign": "top"})
-        plain = workbook.add_format({"valign": "top", "text_wrap": True})
-        asked = workbook.add_format({"valign": "top", "text_wrap": True, "bg_color": "#FFF6DD", "num_format": "@"})
-        sheet = workbook.add_worksheet(SHEET)
-        sheet.freeze_panes(1, 1)
-        names = list(frame.columns)
-        for column, name in enumerate(names):
-            sheet.set_column(column, column, WIDTHS[name])
-            sheet.write_string(0, column, name, bold)
-        for number, row in enumerate(frame.iter_rows(), start=1):
-            for column, (name, value) in enumerate(zip(names, row, strict=True)):
-                style = asked if name in ("answer", "comment") else plain
-                if value is None:
-                    sheet.write_blank(number, column, None, style)
-                elif isinstance(value, int):
-                    sheet.write_number(number, column, value, style)
-                else:
-                    sheet.write_string(number, column, value, style)
-        if frame.height:
-            answer = names.index("answer")
-            sheet.autofilter(0, 0, frame.height, len(names) - 1)
-            sheet.data_validation(
-                1,
-                answer,
-                frame.height,
-                answer,
-                {
-                    "validate": "list",
-                    "source": list(ANSWERS),
-                    "error_title": "Answer",
-                    "error_message": f"Choose one of {', '.join(ANSWERS)}.",
-                },
-            )
-        how = workbook.add_worksheet("How to answer")
-        how.set_column(0, 0, 100)
-        told = list(HELP)
-        if n_rows > frame.height:
-            told.append(f"The oldest {frame.height} of {n_rows} findings are listed here; the CSV holds all of them.")
-        for number, text in enumerate(told):
-            how.write_string(number, 0, text)

@@ -1,9 +1,10 @@
-"""The build as Dagster assets: dbt's models and tests, expectations, analyses, the seal.
+"""The build as Dagster assets: dbt's models and tests, expectations, analyses, the comparison, the seal.
 
 What belongs here: wiring. What does not: any logic (`build`, `seal`, `checks.expectations`, `assets.analysis`).
 """
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import cache
@@ -15,13 +16,20 @@ from assets.ingestion.definitions import ACCEPTED
 from assets.lock import folder_lock
 from assets.run_context import NetworkRoom
 from assets.warehouse.build import DbtOutcome, manifest, prepare_project, run_dbt
+from assets.warehouse.comparison import changes, compare, default_span, write_changes
+from assets.warehouse.ledgers import begin_ledgers, delivered_by, finish_ledgers
 from assets.warehouse.stage import write_build_inputs
 from checks.asset_checks import suite_results, suite_specs
 
 EXPECTATIONS = dg.AssetKey(["quality", "expectation"])
+CHANGES = dg.AssetKey(["quality", "change"])
 RESULTS = dg.AssetKey(["results", "analyses"])
 SEALED = dg.AssetKey(["warehouse", "sealed"])
 WAIT_SECONDS = 3600.0
+EARLIER = "earlier"
+"""Folder inside the build where the ledgers are made that this run's are compared with."""
+LAST = {"dagster/priority": "-1"}
+"""Of a step that waits for work beside the others: it comes after them."""
 
 
 @cache
@@ -91,7 +99,7 @@ def dbt_definitions() -> dg.AssetsDefinition:
         can_subset=False,
     )
     def dbt_build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        """Lays out the inputs and runs dbt into `.build/warehouse.duckdb`."""
+        """Lays out the inputs and runs dbt into `.build/warehouse.duckdb`; then last week's ledgers are begun."""
         room: NetworkRoom = context.resources.network
         clocks = room.clocks(context.run.tags)
         target = room.target(clocks)
@@ -102,6 +110,9 @@ def dbt_definitions() -> dg.AssetsDefinition:
             warming.start()
             outcome = run_dbt(project, pass_fds=[descriptor])
             warming.join()
+            if outcome.is_success:
+                earlier = default_span(room.library, clocks).earlier
+                begin_ledgers(room.library, earlier, target.build / EARLIER, [descriptor])
         yield from _dbt_events(outcome, model_ids, tested)
         if not outcome.is_success:
             raise dg.Failure(description=outcome.explain())
@@ -144,11 +155,12 @@ def _import_heavy_libraries() -> None:
 )
 def expectation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The suites, judged on network-wide frames with one row per unit and measure."""
-    from checks.expectations import judge_warehouse, write_expectations
+    from checks.expectations.suites import judge_warehouse, write_expectations
 
     room: NetworkRoom = context.resources.network
-    build = room.target(room.clocks(context.run.tags)).build
-    frame = judge_warehouse(build / "warehouse.duckdb", room.library)
+    clocks = room.clocks(context.run.tags)
+    build = room.target(clocks).build
+    frame = judge_warehouse(build / "warehouse.duckdb", room.library, clocks.today)
     write_expectations(frame, build / "results")
     statuses = list(zip(frame["suite"], frame["status"], strict=True))
     return dg.MaterializeResult(metadata={"n_judged": len(statuses)}, check_results=list(suite_results(statuses)))
@@ -177,8 +189,30 @@ def analyses(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 
 @dg.asset(
+    key=CHANGES,
+    deps=[dg.AssetKey(["quality", "expected_assessment"]), dg.AssetKey(["quality", "finding"])],
+    required_resource_keys={"network"},
+    group_name="quality",
+    kinds={"polars"},
+    op_tags=LAST,
+)
+def change(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Overdue due points and findings beside those of some days ago, recomputed from the deliveries known then."""
+    room: NetworkRoom = context.resources.network
+    clocks = room.clocks(context.run.tags)
+    build, span = room.target(clocks).build, default_span(room.library, clocks)
+    with folder_lock(room.root, is_exclusive=True, wait_seconds=WAIT_SECONDS) as descriptor:
+        before = finish_ledgers(room.library, span.earlier, build / EARLIER, [descriptor])
+    frame = changes(compare(before, build / "warehouse.duckdb"), span, delivered_by(room.library, span.earlier))
+    shutil.rmtree(build / EARLIER, ignore_errors=True)
+    write_changes(frame, build / "results")
+    n = {name: int(frame[name].sum()) for name in frame.columns if name.startswith("n_")}
+    return dg.MaterializeResult(metadata={**n, "compared_with": str(span.earlier.today), "is_first": before is None})
+
+
+@dg.asset(
     key=SEALED,
-    deps=[EXPECTATIONS, RESULTS],
+    deps=[EXPECTATIONS, RESULTS, CHANGES],
     required_resource_keys={"network"},
     group_name="warehouse",
     kinds={"duckdb"},
@@ -194,4 +228,4 @@ def sealed(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata={"bytes": target.warehouse.stat().st_size})
 
 
-ASSETS = [expectation, analyses, sealed]
+ASSETS = [expectation, analyses, change, sealed]

@@ -1,8 +1,8 @@
 """What a build reads besides the lake: codebook, schedule, sites, deliveries and clocks as small Parquet files.
 
-What belongs here: laying sites, schedules and deliveries out as tables for SQL, and the empty typed files that make
-lake globs match.
-What does not: the tables of instruments (`assets.warehouse.inputs_codebook`), the lake's schema
+What belongs here: laying sites and deliveries out as tables for SQL, and the empty typed files that make lake globs
+match.
+What does not: the tables of instruments and of schedules (`inputs_codebook`, `inputs_schedule`), the lake's schema
 (`checks.lake_schema`), any rule of scoring or matching (SQL).
 """
 
@@ -16,9 +16,11 @@ from typing import Any
 import polars as pl
 
 from assets.ingestion.acceptances import ACCEPTANCE_SCHEMA
-from assets.ingestion.answers import ANSWER_SCHEMA
+from assets.ingestion.answers import ANSWER_SCHEMA, DUE_ANSWER_SCHEMA
+from assets.ingestion.counts import TREATED_SCHEMA
 from assets.ingestion.lake import HELD_TABLES
 from assets.warehouse.inputs_codebook import CODEBOOK_INPUTS, codebook_rows
+from assets.warehouse.inputs_schedule import SCHEDULE_INPUTS, schedule_rows
 from checks.catalogue import rule_rows
 from checks.identity import IDENTITY_SCHEMA
 from checks.lake_schema import EMPTY_PARTITION, lake_schema
@@ -26,6 +28,7 @@ from codebook.library import Library
 
 INPUTS: dict[str, dict[str, pl.DataType]] = {
     **CODEBOOK_INPUTS,
+    **SCHEDULE_INPUTS,
     "context": {
         "network": pl.String(),
         "title": pl.String(),
@@ -43,27 +46,6 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "schedule": pl.String(),
         "vanished": pl.String(),
     },
-    "occasion": {
-        "schedule": pl.String(),
-        "occasion": pl.String(),
-        "label": pl.String(),
-        "occasion_order": pl.Int32(),
-        "anchor": pl.String(),
-        "months": pl.Float64(),
-        "before_days": pl.Int32(),
-        "after_days": pl.Int32(),
-        "months_anchor": pl.String(),
-        "valid_from": pl.Date(),
-    },
-    "due": {
-        "schedule": pl.String(),
-        "occasion": pl.String(),
-        "instrument": pl.String(),
-        "family": pl.String(),
-        "rater": pl.String(),
-        "from_date": pl.Date(),
-        "until_date": pl.Date(),
-    },
     "rule": {
         "rule": pl.String(),
         "pattern": pl.String(),
@@ -71,6 +53,8 @@ INPUTS: dict[str, dict[str, pl.DataType]] = {
         "remedy": pl.String(),
     },
     "answer": ANSWER_SCHEMA,
+    "due_answer": DUE_ANSWER_SCHEMA,
+    "treated": TREATED_SCHEMA,
     "acceptance": ACCEPTANCE_SCHEMA,
     "identity": IDENTITY_SCHEMA,
     "delivery": {
@@ -105,6 +89,8 @@ def write_inputs(
     folder: Path,
     *,
     answers: pl.DataFrame | None = None,
+    due_answers: pl.DataFrame | None = None,
+    treated: pl.DataFrame | None = None,
     acceptances: pl.DataFrame | None = None,
     identity: pl.DataFrame | None = None,
 ) -> None:
@@ -113,7 +99,8 @@ def write_inputs(
     `deliveries` has one row per known delivery with the columns of `quality.delivery`; `mode` is taken from the site's
     declaration where the column is absent. Deliveries later than `as_of` are left out: they are not known yet.
     `answers` and `acceptances` are what units and the network said about findings (ANSWER_SCHEMA, ACCEPTANCE_SCHEMA),
-    `identity` who was merged and split off (IDENTITY_SCHEMA).
+    `due_answers` what units said about due points (DUE_ANSWER_SCHEMA), `identity` who was merged and split off
+    (IDENTITY_SCHEMA), `treated` how many patients units treated (TREATED_SCHEMA).
 
     Raises:
         ValueError: `deliveries` lacks a column.
@@ -133,11 +120,16 @@ def write_inputs(
         ],
         **codebook_rows(library.instruments, library.accepted_rules()),
         "site": _site_rows(library),
-        "occasion": _occasion_rows(library),
-        "due": _due_rows(library),
+        **schedule_rows(library),
     }
     rows["rule"] = rule_rows()
-    spoken = {"answer": answers, "acceptance": acceptances, "identity": identity}
+    spoken = {
+        "answer": answers,
+        "due_answer": due_answers,
+        "acceptance": acceptances,
+        "identity": identity,
+        "treated": treated,
+    }
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in INPUTS.items():
         if name == "delivery":
@@ -181,39 +173,6 @@ def _site_rows(library: Library) -> Iterable[dict[str, Any]]:
             "schedule": schedule.name if schedule else None,
             "vanished": site.delivery.vanished,
         }
-
-
-def _occasion_rows(library: Library) -> Iterable[dict[str, Any]]:
-    for name in sorted(library.schedules):
-        schedule = library.schedules[name]
-        for order, occasion in enumerate(schedule.occasions, start=1):
-            yield {
-                "schedule": name,
-                "occasion": occasion.key,
-                "label": occasion.label,
-                "occasion_order": order,
-                "anchor": occasion.anchor,
-                "months": occasion.months,
-                "before_days": occasion.before_days,
-                "after_days": occasion.after_days,
-                "months_anchor": schedule.months_anchor,
-                "valid_from": schedule.valid_from,
-            }
-
-
-def _due_rows(library: Library) -> Iterable[dict[str, Any]]:
-    for name in sorted(library.schedules):
-        for occasion in library.schedules[name].occasions:
-            for due in occasion.due:
-                yield {
-                    "schedule": name,
-                    "occasion": occasion.key,
-                    "instrument": due.instrument,
-                    "family": library.instruments[due.instrument].family,
-                    "rater": due.rater,
-                    "from_date": due.from_date,
-                    "until_date": due.until_date,
-                }
 
 
 def _delivery_frame(library: Library, deliveries: pl.DataFrame, as_of: dt.date | None) -> pl.DataFrame:

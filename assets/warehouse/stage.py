@@ -10,6 +10,7 @@ import shutil
 from assets.ingestion import lake
 from assets.ingestion.acceptances import acceptance_frame
 from assets.ingestion.answers import read_answers, take_answers
+from assets.ingestion.counts import read_counts
 from assets.ingestion.ingest import known_receipts
 from assets.ingestion.receipts import receipt_frame
 from assets.run_context import Clocks
@@ -34,9 +35,10 @@ def write_build_inputs(library: Library, clocks: Clocks, target: NetworkFolder) 
     receipts = receipt_frame(known_receipts(library, clocks.as_of))
     if clocks.as_of is None:
         take_answers(library, clocks.today)
-    answers = read_answers(library, clocks.as_of).frame()
+    answers = read_answers(library, clocks.as_of)
     acceptances = acceptance_frame(library.folder.state, library.sites, clocks.as_of)
     identity = read_identities(library.folder.state).frame()
     folder = target.build / "inputs"
-    said = {"answers": answers, "acceptances": acceptances, "identity": identity}
-    write_inputs(library, receipts, clocks.as_of, clocks.today, folder, **said)
+    said = {"answers": answers.frame(), "due_answers": answers.due_frame()}
+    decided = {"acceptances": acceptances, "identity": identity, "treated": read_counts(library).frame(clocks.as_of)}
+    write_inputs(library, receipts, clocks.as_of, clocks.today, folder, **said, **decided)

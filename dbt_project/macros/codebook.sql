@@ -36,19 +36,47 @@
 
 {#- The largest number of items that any of these instruments has: the number of item columns of stg_assessment. -#}
 {% macro max_items() %}
-    {%- set known = "'" ~ instrument_keys() | join("', '") ~ "'" -%}
-    {%- set rows = rows_of('select max(n_items) as n from ' ~ source('inputs', 'instrument') ~ ' where instrument in (' ~ known ~ ')') -%}
-    {%- do return(rows[0]['n'] | int if rows else 0) -%}
+    {%- do return(items_of_instruments().values() | max | default(0, true)) -%}
 {% endmacro %}
 
-{#- Every scale key that any of these instruments has: one column supplied_<scale> each. -#}
-{% macro scale_keys() %}
-    {%- set keys = [] -%}
+{#- Instrument → its number of items. -#}
+{% macro items_of_instruments() %}
     {%- set known = "'" ~ instrument_keys() | join("', '") ~ "'" -%}
-    {%- for row in rows_of('select distinct scale from ' ~ source('inputs', 'scale') ~ ' where instrument in (' ~ known ~ ') order by scale') -%}
-        {%- do keys.append(row['scale']) -%}
+    {%- set counts = {} -%}
+    {%- for row in rows_of('select instrument, n_items from ' ~ source('inputs', 'instrument') ~ ' where instrument in (' ~ known ~ ')') -%}
+        {%- do counts.update({row['instrument']: row['n_items'] | int}) -%}
     {%- endfor -%}
-    {%- do return(keys) -%}
+    {%- do return(counts) -%}
+{% endmacro %}
+
+{#- SQL of the number of items that a form of an instrument has, by its version. -#}
+{% macro items_of_version(instrument) %}
+    {%- set branches = [] -%}
+    {%- for row in rows_of('select version, count(*) as n from ' ~ source('inputs', 'item') ~ " where instrument = '" ~ instrument ~ "' group by version order by version") -%}
+        {%- do branches.append("when '" ~ row['version'] ~ "' then " ~ row['n']) -%}
+    {%- endfor -%}
+    {%- do return('cast(' ~ ('case lake.version ' ~ branches | join(' ') ~ ' end' if branches else 'null') ~ ' as integer)') -%}
+{% endmacro %}
+
+{#- (instrument, family) of every one of these instruments. -#}
+{% macro instrument_families() %}
+    {%- set known = "'" ~ instrument_keys() | join("', '") ~ "'" -%}
+    {%- set pairs = [] -%}
+    {%- for row in rows_of('select instrument, family from ' ~ source('inputs', 'instrument') ~ ' where instrument in (' ~ known ~ ') order by instrument') -%}
+        {%- do pairs.append((row['instrument'], row['family'])) -%}
+    {%- endfor -%}
+    {%- do return(pairs) -%}
 {% endmacro %}
 
 {% macro item_column(item) -%} item_{{ '%02d' | format(item | int) }} {%- endmacro %}
+
+{#- The answer to the item whose number is `item`, of a row that holds every answer in a column. -#}
+{% macro item_value(item, row, n_columns) -%}
+    case {{ item }}
+        {%- for number in range(1, n_columns + 1) %}
+        when {{ number }} then cast({{ row }}.{{ item_column(number) }} as double)
+        {%- else %}
+        when 0 then null
+        {%- endfor %}
+    end
+{%- endmacro %}

@@ -17,7 +17,7 @@
                     case when vanished.record_id is null then 0 else 1 end,
                     lake.delivery desc, lake.site, lake.source_file, lake.source_row
             ) as row_rank
-        from {{ current_files([table], source('lake', table), source('inputs', 'delivery'), ref('stg_vanished')) }} as lake
+        from {{ current_files(table, source('lake', table), source('inputs', 'delivery'), ref('stg_vanished')) }} as lake
         {{ join_counted("'" ~ entity ~ "'", record) }}
     ) as ranked
     where row_rank = 1
@@ -33,11 +33,24 @@
             and lake.site = vanished.site_id
             and lake.delivery = vanished.delivery
             and vanished.record_id = {{ record }}
-        where counted.is_latest or counted.mode = 'increment' or vanished.record_id is not null
+        where (counted.is_latest or counted.mode = 'increment' or vanished.record_id is not null)
 {% endmacro %}
 
-{#- read_parquet over the files of `tables` that hold current rows, and the empty typed file of each. -#}
-{% macro current_files(tables, everything, deliveries, vanished, union_by_name=false) %}
+{#- FROM and WHERE of the forms of one instrument that count, each once: `lake` and `vanished` name their columns. -#}
+{% macro current_forms(instrument) %}
+        from {{ current_files(instrument, source('lake', 'assessment'), source('inputs', 'delivery'), ref('stg_vanished')) }} as lake
+        left join {{ ref('stg_superseded') }} as superseded
+            on lake.assessment_id = superseded.assessment_id
+            and lake.site = superseded.site
+            and lake.delivery = superseded.delivery
+            and lake.source_file = superseded.source_file
+            and lake.source_row = superseded.source_row
+        {{ join_counted("'assessment'", 'lake.assessment_id') }}
+            and superseded.assessment_id is null
+{% endmacro %}
+
+{#- read_parquet over the files of `table` that hold current rows, and its empty typed file. -#}
+{% macro current_files(table, everything, deliveries, vanished) %}
     {%- if not execute -%}
         {{ everything }}
     {%- else -%}
@@ -74,27 +87,23 @@
                     split_part(file, '/', 5) as table_name,
                     replace(split_part(file, '/', 6), 'site=', '') as site_id,
                     replace(split_part(file, '/', 7), 'delivery=', '') as delivery
-                from glob('../../lake/accepted/{{ tables[0] if tables | length == 1 else '*' }}/*/*/part.parquet')
+                from glob('../../lake/accepted/{{ table }}/*/*/part.parquet')
             )
 
-            select string_agg('''' || replace(stored.file, '''', '''''') || '''', ', ' order by stored.table_name, stored.file) as files
+            select string_agg('''' || replace(stored.file, '''', '''''') || '''', ', ' order by stored.file) as files
             from stored
             left join known on stored.site_id = known.site_id and stored.delivery = known.delivery
             left join kept
                 on stored.site_id = kept.site_id
                 and stored.delivery = kept.delivery
                 and stored.table_name = kept.table_name
-            where stored.table_name in ('{{ tables | join("', '") }}')
-                and (
-                    stored.site_id = '__none__' or known.mode = 'increment' or known.recency = 1
-                    or kept.table_name is not null
-                )
+            where stored.site_id = '__none__' or known.mode = 'increment' or known.recency = 1
+                or kept.table_name is not null
         {%- endset -%}
         {%- set files = run_query(sql).rows[0]['files'] -%}
         read_parquet(
             [{{ files }}],
-            hive_partitioning = true, hive_types_autocast = false, filename = true,
-            union_by_name = {{ 'true' if union_by_name else 'false' }}
+            hive_partitioning = true, hive_types_autocast = false
         )
     {%- endif -%}
 {% endmacro %}

@@ -1,7 +1,8 @@
-{#- Scoring as wide arithmetic: one block of SQL per version that anybody delivers, generated from the codebook when a
-    model is compiled. An out-of-range answer never gets here (it is void in the lake). Layers of a block:
-    counted (recode and reverse every answer, then put together and count what was answered), judged (what the missing
-    rule makes of it), plain (the score), and for ratios and linear scales settled and made; last, one row per scale.
+{#- Scoring as wide arithmetic, generated from the codebook when a model is compiled. An out-of-range answer never gets
+    here (it is void in the lake). What is counted (recode and reverse every answer, then put together and count what
+    was answered) is stored with the form, by the place of the scale in its version. From that a block of SQL per
+    version makes its scores: judged (what the missing rule makes of it), plain (the score), and for ratios and linear
+    scales settled and made; last, one row per scale.
     This file: what is counted. What becomes of it: scoring_rules.sql. -#}
 
 {#- What the codebook says of every version that can be scored: {instrument, version, items by number, scales}. -#}
@@ -122,20 +123,60 @@
     ) -%}
 {% endmacro %}
 
-{#- Columns of the layer `counted` for one scale: supplied_, answered_, raw_, and outside_ or gate_ where needed. -#}
+{#- What is counted of one scale: column → SQL, its place in the version in the name. -#}
 {% macro counted_columns(scale, items) %}
     {%- set key, row = scale['key'], scale['row'] -%}
-    {%- set columns = [
-        'supplied_' ~ key,
-        count_of(scale['numbers'], false) ~ ' as answered_' ~ key,
-        raw_expression(scale, items) ~ ' as raw_' ~ key,
-    ] -%}
+    {%- set columns = {
+        slot_of('supplied', scale): 'lake.supplied_' ~ key,
+        slot_of('answered', scale): count_of(scale['numbers'], false),
+        slot_of('raw', scale): raw_expression(scale, items),
+    } -%}
     {%- if row['only_items'] -%}
         {%- set others = scale['numbers'] | reject('in', row['only_items'].split(',')) | list -%}
-        {%- do columns.append(count_of(others, true) ~ ' as outside_' ~ key) -%}
+        {%- do columns.update({slot_of('outside', scale): count_of(others, true)}) -%}
     {%- endif -%}
     {%- if row['aggregate'] == 'diagnosis' -%}
-        {%- do columns.append(gate_expression(scale) ~ ' as gate_' ~ key) -%}
+        {%- do columns.update({slot_of('gate', scale): gate_expression(scale)}) -%}
     {%- endif -%}
     {%- do return(columns) -%}
+{% endmacro %}
+
+{#- Name of the column that holds a part of what was counted of a scale. -#}
+{% macro slot_of(part, scale) %}
+    {%- do return(part ~ '_' ~ '%02d' | format(scale['row']['scale_order'] | int)) -%}
+{% endmacro %}
+
+{% macro slot_type(slot) -%}
+    {{ 'double' if slot.split('_')[0] in ('supplied', 'raw') else 'smallint' }}
+{%- endmacro %}
+
+{#- Every column that any version counts in, in order. -#}
+{% macro score_slots(versions) %}
+    {%- set slots = [] -%}
+    {%- for version in versions -%}
+        {%- for scale in version['scales'] -%}
+            {%- for slot in counted_columns(scale, version['items']) if slot not in slots -%}
+                {%- do slots.append(slot) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- do return(slots | sort) -%}
+{% endmacro %}
+
+{#- The value of a column for the versions of one instrument: null where a version does not have it. -#}
+{% macro by_version(versions, column, type) %}
+    {%- set branches = [] -%}
+    {%- for version in versions -%}
+        {%- set counted = {} -%}
+        {%- for scale in version['scales'] -%}
+            {%- do counted.update(counted_columns(scale, version['items'])) -%}
+        {%- endfor -%}
+        {%- if column in counted -%}
+            {%- do branches.append("when '" ~ version['version'] ~ "' then " ~ counted[column]) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if branches -%}
+        {%- do return('cast(case lake.version ' ~ branches | join(' ') ~ ' end as ' ~ type ~ ')') -%}
+    {%- endif -%}
+    {%- do return('cast(null as ' ~ type ~ ')') -%}
 {% endmacro %}

@@ -91,26 +91,11 @@
     end
 {%- endmacro %}
 
-{#- Every scale of one version: one row per assessment and scale. `assessments` is the relation that holds the answers. -#}
-{% macro version_scores(version, assessments) %}
+{#- One row per form of one version, with `columns` of it, and score_, status_ and what was counted of every scale. -#}
+{% macro scored_forms(version, assessments, columns) %}
 {%- set scales = version['scales'] -%}
 {%- set plain = scales | rejectattr('row.aggregate', 'in', ('ratio', 'linear')) | list -%}
-{%- set made = scales | selectattr('row.aggregate', 'in', ('ratio', 'linear')) | list -%}
--- {{ version['instrument'] }}, {{ version['version'] }}
-select
-    made.assessment_id,
-    made.instrument,
-    made.version,
-    scale.scale,
-    scale.aggregate,
-    scale.is_primary,
-    scale.n_items,
-    cast({{ by_scale(scales, 'answered') }} as integer) as n_answered,
-    cast({{ by_scale(scales, 'raw') }} as double) as raw_value,
-    cast({{ by_scale(scales, 'supplied') }} as double) as score_supplied,
-    cast({{ by_scale(scales, 'score') }} as double) as score,
-    {{ by_scale(scales, 'status') }} as status
-from (
+{%- set made = scales | selectattr('row.aggregate', 'in', ('ratio', 'linear')) | list %}
     select settled.*{% for scale in made %}, {{ made_value(scale) }}{% endfor %}
     from (
         select plain.*{% for scale in made %}, {{ made_status(scale) }}{% endfor %}
@@ -120,12 +105,10 @@ from (
                 select counted.*{% for scale in plain %}, {{ scale_status(scale) }}{% endfor %}
                 from (
                     select
-                        assessment_id,
-                        instrument,
-                        version
+                        {{ columns | join(', ') }}
                         {%- for scale in scales %}
-                        {%- for column in counted_columns(scale, version['items']) %},
-                        {{ column }}
+                        {%- for slot in counted_columns(scale, version['items']) %},
+                        {{ slot }} as {{ slot.split('_')[0] }}_{{ scale['key'] }}
                         {%- endfor %}
                         {%- endfor %}
                     from {{ assessments }}
@@ -134,6 +117,27 @@ from (
             ) as judged
         ) as plain
     ) as settled
+{% endmacro %}
+
+{#- Every scale of one version: one row per assessment and scale. `assessments` is the relation that holds the counts. -#}
+{% macro version_scores(version, assessments) %}
+{%- set scales = version['scales'] -%}
+-- {{ version['instrument'] }}, {{ version['version'] }}
+select
+    {%- for column in assessment_columns() %}
+    made.{{ column }},
+    {%- endfor %}
+    scale.scale,
+    scale.aggregate,
+    scale.is_primary,
+    scale.n_items,
+    cast({{ by_scale(scales, 'answered') }} as integer) as n_answered,
+    {{ by_scale(scales, 'raw') }} as raw_value,
+    {{ by_scale(scales, 'supplied') }} as score_supplied,
+    cast({{ by_scale(scales, 'score') }} as double) as score,
+    {{ by_scale(scales, 'status') }} as status
+from (
+    {{- scored_forms(version, assessments, assessment_columns()) }}
 ) as made
 cross join (
     {%- for scale in scales %}
@@ -146,6 +150,13 @@ cross join (
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ) as scale
+{% endmacro %}
+
+{#- What a score takes from its assessment. -#}
+{% macro assessment_columns() %}
+    {%- do return([
+        'assessment_id', 'episode_id', 'patient_id', 'site_id', 'instrument', 'version', 'rater', 'months', 'occasion'
+    ]) -%}
 {% endmacro %}
 
 {#- How far a unit's own total may lie from ours: rounding to two decimals. -#}

@@ -78,7 +78,7 @@ def _sheet(book: Workbook, view: DeliveryView, name: str, header: Sequence[str])
 def _people(book: Workbook, view: DeliveryView, day: object) -> None:
     sheet = _sheet(book, view, "Patients", [*PEOPLE.values(), "Ward"])
     yes = {True: "yes", False: "no"}
-    for number, person in enumerate(view.people.select(list(PEOPLE)).iter_rows(named=True)):
+    for number, person in enumerate(view.listed_people.select(list(PEOPLE)).iter_rows(named=True)):
         cells = {**person, "mood": yes[person["mood"]], "paranoid": yes[person["paranoid"]]}
         cells["therapist"] = f"Therapist {person['therapist']}"
         _row(sheet, number + 3, [*cells.values(), "East 2"], day)

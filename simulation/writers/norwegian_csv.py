@@ -41,7 +41,7 @@ def write(folder: Path, view: DeliveryView, instruments: dict[str, Instrument]) 
 
 
 def _patients(view: DeliveryView) -> pl.DataFrame:
-    people = view.people
+    people = view.listed_people
     yes = {True: "ja", False: "nei"}
     return people.select(
         pl.col("national").alias("Fødselsnummer"),

@@ -47,7 +47,7 @@ def write(folder: Path, view: DeliveryView) -> None:
 
 
 def _write_patients(path: Path, view: DeliveryView, label: str) -> None:
-    people = view.people.select(
+    people = view.listed_people.select(
         pl.col("reference").cast(pl.Float64).alias("ID"),
         pl.col("name").alias("NAME"),
         pl.col("sex").replace_strict(SEX, return_dtype=pl.Float64).alias("SEX"),

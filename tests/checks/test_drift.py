@@ -81,7 +81,7 @@ def judged(instrument: str, now: pl.DataFrame, before: pl.DataFrame | None, void
     findings = empty_findings() if void is None else void
     earlier = {} if before is None else {instrument: before}
     found = judge_drift(
-        {instrument: now, "finding": findings}, earlier, EPISODES, {instrument: INSTRUMENTS[instrument]}, PLAN
+        {instrument: now, "finding": findings}, earlier, EPISODES, {instrument: INSTRUMENTS[instrument]}, (PLAN,)
     )
     assert found["patient_id"].null_count() == found.height
     return found.select("rule", "instrument", "item").rows()

@@ -76,7 +76,7 @@ def form(version: str, date: str, answers: tuple[int | None, ...]) -> dict[str, 
 
 
 def judged(given: dict[str, pl.DataFrame], limits: Plausible | None = None, known: pl.DataFrame = NOTHING_KNOWN) -> Any:
-    found = judge_tables(given, known, INSTRUMENTS, PLAN, limits or Plausible())
+    found = judge_tables(given, known, INSTRUMENTS, (PLAN,), limits or Plausible())
     assert set(found["severity"]) <= {"flag"}
     return found.select("rule", "item", "entity", "source_row").rows()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from statistics import fmean, pvariance
 
 import polars as pl
+import pytest
 from flows import Flow
 
 from checks.keys import load_key
@@ -41,7 +43,7 @@ def test_planted_defects_and_findings_agree_exactly(demo: Flow) -> None:
         planted = list(csv.DictReader(file))
     assert {row["defect"] for row in planted} >= {
         "out_of_range", "unknown_code", "double_entry_conflict", "double_entry", "wrong_date", "unscheduled_visit",
-        "identifier_in_text", "correction", "identity_missing",
+        "identifier_in_text", "correction", "identity_missing", "cut_off",
     }  # fmt: skip
     truth = Counter(
         (row["site"], row["rule"], row["status"], refs.get((row["site"], row["local_ref"])), row["delivery"])
@@ -57,13 +59,93 @@ def test_planted_defects_and_findings_agree_exactly(demo: Flow) -> None:
 def test_findings_name_the_planted_instrument_and_item(demo: Flow) -> None:
     with (demo.root / "truth" / "truth.csv").open(encoding="utf-8") as file:
         planted = [row for row in csv.DictReader(file) if not row["rule"].startswith(("row-", "assessment-"))]
-    truth = Counter((row["site"], row["rule"], row["instrument"] or None, row["item"]) for row in planted)
+    truth = Counter((row["site"], row["rule"], row["instrument"] or None, row["item"] or None) for row in planted)
     found = Counter(
         (site, rule, instrument, item)
         for site, rule, _, _, instrument, item, _ in demo.rows(FOUND_SQL)
         if not str(rule).startswith(("row-", "assessment-"))
     )
     assert found == truth
+
+
+def test_planted_declines_are_found_where_they_were_planted_and_nowhere_else(demo: Flow) -> None:
+    """Drift and drop fail at the unit and form that they were planted in; what was not filled in is overdue."""
+    refs = patients_by_ref(demo)
+    with (demo.root / "truth" / "quality.csv").open(encoding="utf-8") as file:
+        planted = list(csv.DictReader(file))
+    failed = demo.rows(
+        "select distinct suite, site_id, instrument from quality.expectation "
+        "where suite in ('volume', 'drift', 'windows', 'completeness') and status in ('fail', 'error')"
+    )
+    suites = {"drift": "drift", "drop": "volume"}
+    told = {(suites[row["decline"]], row["site"], row["instrument"]) for row in planted if row["decline"] in suites}
+    assert set(failed) == told
+    overdue = demo.rows(
+        "select site_id, patient_id, instrument, occasion from quality.expected_assessment where status = 'overdue'"
+    )
+    left_out = {
+        (row["site"], refs[row["site"], row["local_ref"]], row["instrument"], row["occasion"])
+        for row in planted
+        if row["decline"] == "overdue"
+    }
+    assert left_out
+    assert left_out <= set(overdue)
+
+
+def test_the_last_deliveries_are_the_weeks_news(demo: Flow) -> None:
+    """A week before the network's day only the earlier deliveries were known."""
+    days = demo.rows("select distinct from_as_of::varchar, to_today::varchar from quality.change")
+    assert days == [("2017-01-01", "2017-01-08")]
+    with (demo.root / "truth" / "truth.csv").open(encoding="utf-8") as file:
+        planted = [row for row in csv.DictReader(file) if row["defect"] != "correction"]
+    news = Counter(
+        (row["site"], "resolved" if row["status"] == "resolved" else "new")
+        for row in planted
+        if row["site"] != "south" and (row["status"] == "resolved" or row["delivery"] == "2017-01-02")
+    )
+    counted = {
+        str(row[0]): [int(str(n)) for n in row[1:]]
+        for row in demo.rows(
+            "select site_id, sum(n_new), sum(n_resolved), sum(n_persisting) from quality.change "
+            "where kind = 'finding' group by site_id"
+        )
+    }
+    told = Counter({(site, "new"): n[0] for site, n in counted.items()})
+    told.update({(site, "resolved"): n[1] for site, n in counted.items()})
+    assert +told == news
+    open_now = demo.rows("select count(*) from quality.finding where status in ('open', 'reopened')")
+    assert open_now == [(sum(new + persisting for new, _, persisting in counted.values()),)]
+
+
+def test_drift_is_what_the_scores_say(demo: Flow) -> None:
+    """The standardised difference of one scale, computed from its scores and from which delivery held them first."""
+    held: dict[str, set[str]] = {}
+    for file in sorted((demo.root / "lake" / "accepted" / "wsas" / "site=south").glob("*/part.parquet")):
+        held[file.parent.name] = set(pl.read_parquet(file, columns=["assessment_id"])["assessment_id"])
+    first, last = sorted(held)
+    scores = [
+        (occasion, float(str(score)), identifier in held[first])
+        for identifier, occasion, score in demo.rows(
+            "select assessment_id, occasion, score from harmonised.scale_score "
+            "where site_id = 'south' and instrument = 'wsas' and scale = 'total' and score is not null"
+        )
+        if identifier in held[last]
+    ]
+    total = weights = squares = freedom = 0.0
+    for occasion in {item[0] for item in scores}:
+        new, earlier = ([s for o, s, was in scores if o == occasion and was is side] for side in (False, True))
+        if new and earlier:
+            weight = len(new) * len(earlier) / (len(new) + len(earlier))
+            total += weight * (fmean(new) - fmean(earlier))
+            weights += weight
+            squares += pvariance(new) * len(new) + pvariance(earlier) * len(earlier)
+            freedom += len(new) + len(earlier) - 2
+    by_hand = total / weights / (squares / freedom) ** 0.5
+    told = demo.rows(
+        "select standardised_difference from quality.scale_drift "
+        "where site_id = 'south' and instrument = 'wsas' and scale = 'total'"
+    )
+    assert told == [(pytest.approx(by_hand, abs=1e-5),)]
 
 
 def test_every_landed_row_is_accepted_or_quarantined(demo: Flow) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import pytest
 from flows import Flow, concord
 
-from assets.publishing.worklist import write_worklist
+from assets.publishing.worklist_files import write_worklist
 from checks.catalogue import catalogued
 from codebook.library import load_library
+from codebook.outgoing import CsvDialect
 
 
 def test_what_was_found_is_what_the_catalogue_says(demo: Flow) -> None:
@@ -33,13 +38,13 @@ def test_each_unit_gets_its_own_open_findings(demo: Flow) -> None:
     open_ones = demo.rows("select site_id, finding_id from quality.finding where status in ('open', 'reopened')")
     for site in load_library(demo.root).sites:
         listed = worklist_of(demo.root, site)
-        assert set(listed["finding_id"]) == {finding for unit, finding in open_ones if unit == site}
+        assert set(listed["finding_id"].drop_nulls()) == {finding for unit, finding in open_ones if unit == site}
         refs = {
             ref
             for file in (demo.root / "lake" / "local_ref" / f"site={site}").rglob("part.parquet")
             for ref in pl.read_parquet(file)["local_ref"]
         }
-        named = {ref for ref in listed["patient"] if ref}
+        named = {ref for ref in listed["local_ref"] if ref}
         assert named and named <= refs
 
 
@@ -63,40 +68,111 @@ def statuses(root: Path) -> dict[str, str]:
     return {row["finding_id"]: row["status"] for row in csv.DictReader(io.StringIO(asked.stdout))}
 
 
-def test_answers_and_acceptances(demo: Flow, copy_of: Callable[[Flow], Path]) -> None:
-    root = copy_of(demo)
-    sent = worklist_of(root, "north")
-    answered, accepted, untouched = sent["finding_id"].to_list()[:3]
-    back = sent.with_columns(
-        pl.col("row", "days open").cast(pl.Int64),
-        pl.when(pl.col("finding_id") == answered).then(pl.lit("confirmed")).alias("answer"),
-        pl.lit(None, dtype=pl.String).alias("comment"),
+@dataclass(frozen=True)
+class Answered:
+    """A demo whose units sent worklists back, before and after: north an XLSX, south a CSV as Excel saves it."""
+
+    root: Path
+    done: subprocess.CompletedProcess[str]
+    sent: dict[str, pl.DataFrame]
+    accepted: str
+    given: dict[str, str]
+
+    def listed(self, site: str, column: str) -> set[str]:
+        return set(worklist_of(self.root, site)[column].drop_nulls())
+
+    def due_points(self) -> dict[str, tuple[object, ...]]:
+        flow = Flow(self.root, self.done)
+        rows = flow.rows("select due_point_id, status, reason, answer from quality.expected_assessment")
+        return {str(key): rest for key, *rest in rows}
+
+
+@pytest.fixture(scope="module")
+def answered(demo: Flow, tmp_path_factory: pytest.TempPathFactory) -> Answered:
+    root = tmp_path_factory.mktemp("answered") / "demo"
+    shutil.copytree(demo.root, root, symlinks=True)
+    sent = {site: worklist_of(root, site) for site in ("north", "south")}
+    said = concord("worklist", "sent", *sent, "--network", root)
+    assert said.returncode == 0 and f"{sent['south']['finding_id'].count()} findings" in said.stdout, said.stderr
+    findings = {site: frame["finding_id"].drop_nulls().to_list() for site, frame in sent.items()}
+    overdue = [due for due, days in sent["south"].select("due_point_id", "days_open").iter_rows() if due and days]
+    accepted = findings["north"][1]
+    given = {findings["north"][0]: "value right"}
+    given |= dict(zip(findings["south"], ("corrected", "Value Right", "unobtainable", "in progress"), strict=False))
+    given |= dict(zip(overdue, ("refused", "left", "not given", "unobtainable"), strict=True))
+    filled = {
+        site: frame.with_columns(
+            pl.coalesce("due_point_id", "finding_id").replace_strict(given, default=None).alias("answer")
+        )
+        for site, frame in sent.items()
+    }
+    for site in sent:
+        (root / "answers" / site).mkdir(parents=True)
+    whole = filled["north"].with_columns(
+        pl.col("row", "days_open").cast(pl.Int64), pl.col("^.*_date$").str.to_date(), pl.col("comment")
     )
-    folder = root / "answers" / "north"
-    folder.mkdir(parents=True)
-    write_worklist(back, folder / "back")
-    (folder / "other.csv").write_text("finding_id,answer\nf-nobody,confirmed\n", encoding="utf-8")
-    (folder / "back.csv").unlink()
+    write_worklist(whole, root / "answers" / "north" / "back", CsvDialect())
+    (root / "answers" / "north" / "back.csv").unlink()
+    text = filled["south"].write_csv(separator=";", line_terminator="\r\n")
+    (root / "answers" / "south" / "back.csv").write_bytes(text.encode("cp1252"))
+    other = "finding_id,answer\nf-nobody,confirmed\n"
+    (root / "answers" / "north" / "other.csv").write_text(other, encoding="utf-8")
     day = ("--until", "2017-06-30")
     done = concord("findings", "accept", accepted, "--reason", "known", "--by", "kn", *day, "--network", root)
     assert done.returncode == 0, done.stderr
-    for wrong in (("--until", "2001-01-01"), ("--until", "soon")):
-        refused = concord("findings", "accept", accepted, "--reason", "x", "--by", "kn", *wrong, "--network", root)
-        assert refused.returncode == 2
-    unknown = concord("findings", "accept", "f-nobody", "--reason", "x", "--by", "kn", *day, "--network", root)
-    assert unknown.returncode == 2 and "f-nobody" in unknown.stderr
-
     done = concord("run", "--network", root)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "answers/north/other.csv: row 2 has a finding_id that is none of this unit's" in done.stdout
-    now = statuses(root)
-    assert (now[answered], now[accepted], now[untouched]) == ("answered", "accepted", "open")
-    assert set(worklist_of(root, "north")["finding_id"]) == set(sent["finding_id"]) - {answered, accepted}
+    return Answered(root, done, sent, accepted, given)
 
-    reopened = concord("findings", "reopen", accepted, "--reason", "after all", "--by", "kn", "--network", root)
+
+def test_a_worklist_sent_answered_and_put_back_closes_the_findings_that_it_answers(answered: Answered) -> None:
+    now = statuses(answered.root)
+    for site, frame in answered.sent.items():
+        closed = {answered.accepted}
+        for finding in frame["finding_id"].drop_nulls():
+            answer = answered.given.get(finding)
+            is_closed = answer is not None and answer != "in progress"
+            if finding != answered.accepted:
+                assert now[finding] == ("answered" if is_closed else "open"), finding
+            closed |= {finding} if is_closed else set()
+        assert answered.listed(site, "finding_id") == set(frame["finding_id"].drop_nulls()) - closed
+    assert now[answered.accepted] == "accepted"
+    assert "answers/north/other.csv: row 2 has a finding_id that is none of this unit's" in answered.done.stdout
+
+
+def test_how_many_answers_came_back_is_told(answered: Answered) -> None:
+    told = concord("worklist", "list", "--network", answered.root).stdout.splitlines()
+    sizes = {site: frame.height for site, frame in answered.sent.items()}
+    assert told == [
+        "east: never sent",
+        f"north: sent 2017-01-09, answers 1 of {sizes['north']}",
+        f"south: sent 2017-01-09, answers 7 of {sizes['south']}",
+        "west: never sent",
+    ]
+
+
+def test_only_a_known_finding_is_accepted_and_only_for_a_while(demo: Flow) -> None:
+    finding = worklist_of(demo.root, "north")["finding_id"].drop_nulls()[0]
+    for wrong in (("--until", "2001-01-01"), ("--until", "soon")):
+        refused = concord("findings", "accept", finding, "--reason", "x", "--by", "kn", *wrong, "--network", demo.root)
+        assert refused.returncode == 2
+    day = ("--until", "2017-06-30")
+    unknown = concord("findings", "accept", "f-nobody", "--reason", "x", "--by", "kn", *day, "--network", demo.root)
+    assert unknown.returncode == 2 and "f-nobody" in unknown.stderr
+
+
+def test_an_acceptance_is_taken_back_and_a_changed_answer_file_is_a_fault(
+    answered: Answered, copy_of: Callable[[Flow], Path]
+) -> None:
+    root = copy_of(Flow(answered.root, answered.done))
+    reopened = concord(
+        "findings", "reopen", answered.accepted, "--reason", "after all", "--by", "kn", "--network", root
+    )
     assert reopened.returncode == 0, reopened.stderr
-    (folder / "other.csv").write_text("finding_id,answer\n", encoding="utf-8")
+    (root / "answers" / "north" / "other.csv").write_text("finding_id,answer\n", encoding="utf-8")
     done = concord("run", "--network", root)
     assert done.returncode == 1
     assert "answers/north/other.csv has changed since it was taken" in done.stderr
-    assert statuses(root)[accepted] == "reopened"
+    assert statuses(root)[answered.accepted] == "reopened"
+    shown = concord("alerts", "--network", root)
+    assert "to the engineer  concord run: failed since" in shown.stdout

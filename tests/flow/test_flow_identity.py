@@ -62,7 +62,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Flow:
 
 @pytest.fixture(scope="module")
 def settled(known: Flow, tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    """The network with a merge, a split, two accepted findings (one of the key's, one of SQL's) and an answer."""
+    """The network with a merge, a split, two accepted findings (one of the key's, one of SQL's) and two answers."""
     root = tmp_path_factory.mktemp("settled") / "people"
     shutil.copytree(known.root, root, symlinks=True)
     who, of = refs(root), courses(known)
@@ -74,7 +74,8 @@ def settled(known: Flow, tmp_path_factory: pytest.TempPathFactory) -> Flow:
         say("findings", "accept", accepted, "--until", "2015-01-01", *SAID, "--network", root)
     (asked,) = known.rows("select finding_id from quality.finding where rule = 'wsas-range-05' and site_id = 'south'")
     (root / "answers" / "south").mkdir(parents=True)
-    answer = f"finding_id;answer;comment\n{asked[0]};confirmed;looked it up\n"
+    due = known.rows("select min(due_point_id) from quality.expected_assessment where site_id = 'south'")[0][0]
+    answer = f"finding_id;due_point_id;answer;comment\n{asked[0]};;confirmed;looked it up\n;{due};in progress;\n"
     (root / "answers" / "south" / "2014-05-25.csv").write_text(answer, encoding="utf-8")
     return run(root)
 
@@ -123,7 +124,7 @@ def test_undo_gives_every_table_back(known: Flow, settled: Flow, copy_of: Callab
         say("findings", "reopen", finding, *SAID, "--network", root)
     again = tables(run(root).root / "warehouse.duckdb")
     was = tables(known.root / "warehouse.duckdb")
-    assert {name for name in was if again[name] != was[name]} <= {"quality.finding"}
+    assert {name for name in was if again[name] != was[name]} <= {"quality.finding", "quality.expected_assessment"}
     assert "undo" in say("identity", "list", "--network", root)
 
 
@@ -221,6 +222,9 @@ def test_after_rotation_tables_are_the_same_up_to_a_bijection_of_ids(
     (kept,) = root.glob(".answers-before-*/south/*.csv")
     assert kept.read_bytes() == (settled.root / "answers" / "south" / "2014-05-25.csv").read_bytes()
     assert not [old for old in pairs for text in texts if old in text]
+    answers = pl.read_csv(next((root / "answers").rglob("*.csv")), infer_schema=False)
+    (due,) = answers["due_point_id"].drop_nulls()
+    assert done.rows(f"select site_id from quality.expected_assessment where due_point_id = '{due}'") == [("south",)]
 
 
 def _without_recipe(name: str, text: str) -> str:

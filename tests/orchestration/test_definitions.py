@@ -45,7 +45,7 @@ def test_both_jobs_the_schedule_and_the_sensors_are_there(definitions: dg.Defini
     repository = definitions.get_repository_def()
     assert {"ingest_site", "build_network", "fetch_sites"} <= {job.name for job in repository.get_all_jobs()}
     assert [schedule.name for schedule in repository.schedule_defs] == ["nightly_build", "nightly_fetch"]
-    assert {sensor.name for sensor in repository.sensor_defs} == {"landing", "after_ingestion"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {"landing", "after_ingestion", "alerts", "failed_runs"}
 
 
 @pytest.mark.parametrize(("hour", "is_due"), [(2, False), (3, True), (22, True), (23, False)])

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import polars as pl
 
-from assets.publishing.quality.answers import Sent
 from assets.publishing.quality.week import Change, Week, compared, first_sentence, weeks
 from assets.publishing.quality.workbook import COLUMNS, week_table, write_week
 from assets.publishing.sources import Warehouse
 from assets.publishing.units import units
+from assets.publishing.worklist_life import WorklistLife
 from tests.publishing import small_ledger
 from tests.publishing.conftest import Pages
 from tests.publishing.small_ledger import TODAY
@@ -23,7 +23,7 @@ from tests.publishing.small_ledger import TODAY
 def _weeks(pages: Pages) -> list[Week]:
     with Warehouse(pages.warehouse) as sealed:
         found = units(sealed, pages.library, TODAY)
-    sent = Sent(dt.date(2026, 10, 26), 12, 7)
+    sent = WorklistLife(dt.date(2026, 10, 26), 12, 7)
     named = replace(found[0], name="=cmd|' /C calc'!A1", contact="@SUM(A1)")
     return [
         Week(named, 3, Change(2, 1, 0), Change(0, 0, 1), 47, sent),

@@ -27,6 +27,7 @@ KINDS = {
     "unscheduled_visit",
     "identifier_in_text",
     "correction",
+    "cut_off",
 }
 
 
@@ -115,11 +116,35 @@ def test_the_truth_names_every_kind_of_defect(demo: Path) -> None:
         kinds = {line["defect"] for line in lines if line["site"] == site}
         assert {"out_of_range", "unknown_code", "wrong_date", "unscheduled_visit", "identifier_in_text"} <= kinds
     assert {line["rule"] for line in lines if line["defect"] == "wrong_date"} == {"date-implausible", "date-unreadable"}
-    assert {line["site"] for line in lines if line["defect"] == "correction"} == {"north", "west"}
+    assert {line["site"] for line in lines if line["defect"] == "correction"} == {"north", "south", "east", "west"}
     resolved = [line for line in lines if line["status"] == "resolved" and line["defect"] != "correction"]
-    assert len(resolved) == 2
+    assert len(resolved) == 4
     assert all(line["defect"] == "out_of_range" for line in resolved)
     assert {line["status"] for line in lines if line["defect"] == "correction"} == {"resolved"}
+
+
+def test_each_decline_is_planted_at_a_unit_of_its_own_and_written_down(demo: Path) -> None:
+    with (demo / "truth" / "quality.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    places = {(line["decline"], line["site"], line["instrument"]) for line in lines if line["decline"] != "overdue"}
+    assert places == {("drift", "south", "wsas"), ("drop", "east", "wai_s")}
+    overdue = [line for line in lines if line["decline"] == "overdue"]
+    assert {line["site"] for line in overdue} == {"west"}
+    assert len({(line["local_ref"], line["instrument"]) for line in overdue}) == len(overdue) >= 2
+    cut = [line for line in truth(demo) if line["defect"] == "cut_off"]
+    [drop] = [line for line in lines if line["decline"] == "drop"]
+    assert int(drop["n_forms"]) == len(cut) > 10
+
+
+def test_nobody_is_listed_before_admission(demo: Path) -> None:
+    import pyreadstat
+
+    first, second = (
+        pyreadstat.read_sav(str(demo / "landing" / "south" / name / "patients_synthetic.sav"), output_format="dict")[0]
+        for name in ("2014-01-02", "2016-12-01")
+    )
+    assert set(first["ID"]) < set(second["ID"])
+    assert max(first["ADMITTED"]).isoformat() <= "2013-12-19"
 
 
 def test_no_two_defects_share_a_visit(demo: Path) -> None:

@@ -327,7 +327,8 @@ class _Writer:
     def _occasion_at(self, months: float) -> str | None:
         if self.schedule is None:
             return None
-        return next((o.key for o in self.schedule.occasions if o.anchor != "discharge" and o.months == months), None)
+        schedule = self.schedule
+        return next((o.key for o in schedule.occasions if schedule.nominal_months(o) == months), None)
 
     def _place(self, *names: str) -> None:
         self.mapped |= set(names) & set(self.by_name)

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from assets.publishing import words
+from assets.publishing import words, worklist_life
 from assets.publishing.formatting import count, month, quarter, share
-from assets.publishing.quality import answers, ledger, sentences
+from assets.publishing.quality import ledger, sentences
 from assets.publishing.quality.attention import attention
 from assets.publishing.quality.charts import QUARTERS, bars
 from assets.publishing.quality.heat import SHADES, by_year, heat_maps
@@ -78,7 +78,7 @@ def picture(warehouse: Warehouse, library: Library, run: RunSummary, found: Sequ
         "ages": ledger.ages(warehouse),
         "quarantined": ledger.quarantined(warehouse),
     }
-    rows = weeks(found, frames["due"], frames["change"], frames["findings"], answers.sent(library))
+    rows = weeks(found, frames["due"], frames["change"], frames["findings"], worklist_life.read(library))
     return Picture(
         frames,
         tuple(found),

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from assets.publishing.formatting import count, date, listing, plural
-from assets.publishing.quality.answers import Sent
 from assets.publishing.units import Unit
+from assets.publishing.worklist_life import WorklistLife
 
 MOST_OF = 0.6
 """A few units are named where they hold at least this share of what is overdue."""
@@ -43,7 +43,7 @@ class Week:
     overdue: Change | None
     findings: Change | None
     oldest_days: int | None
-    sent: Sent | None
+    sent: WorklistLife | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,11 @@ class Compared:
 
 
 def weeks(
-    found: Sequence[Unit], due: pl.DataFrame, change: pl.DataFrame, findings: pl.DataFrame, sent: Mapping[str, Sent]
+    found: Sequence[Unit],
+    due: pl.DataFrame,
+    change: pl.DataFrame,
+    findings: pl.DataFrame,
+    sent: Mapping[str, WorklistLife],
 ) -> list[Week]:
     """A row per unit in the order given, from the frames of `ledger`."""
     soon = _sums(due, "n_soon")

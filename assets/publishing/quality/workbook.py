@@ -13,7 +13,7 @@ import polars as pl
 
 from assets.publishing import words
 from assets.publishing.quality.week import Week
-from assets.publishing.worklist import CREATED
+from assets.spreadsheet import CREATED
 
 COLUMNS: dict[str, tuple[pl.DataType, int]] = {
     "unit": (pl.String(), 30),

@@ -6,13 +6,7 @@ select
     assessment.assessment_id,
     assessment.instrument,
     item.item,
-    case item.item
-        {%- for item in range(1, n_columns + 1) %}
-        when {{ item }} then cast(assessment.{{ item_column(item) }} as double)
-        {%- else %}
-        when 0 then null
-        {%- endfor %}
-    end as value,
+    {{ item_value('item.item', 'assessment', n_columns) }} as value,
     missing.missing_code
 from {{ ref('stg_assessment').include(database=false) }} as assessment
 inner join {{ ref('stg_item').include(database=false) }} as item

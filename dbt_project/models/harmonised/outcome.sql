@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+{# Which instruments are outcomes, and their direction, is what `scale` says: the view names no file. #}
 select
     score.assessment_id,
     score.episode_id,
@@ -9,14 +11,13 @@ select
     score.instrument,
     score.scale,
     score.score,
-    instrument.direction,
+    scale.direction,
     score.version,
     score.is_primary,
     scale.construct,
     50 + 10 * (score.score - scale.norm_mean) / scale.norm_sd as t_score,
     scale.norm_sample as t_norm
-from {{ ref('scale_score') }} as score
-inner join {{ source('inputs', 'instrument') }} as instrument on score.instrument = instrument.instrument
-inner join {{ ref('scale') }} as scale
+from {{ ref('scale_score').include(database=false) }} as score
+inner join {{ ref('scale').include(database=false) }} as scale
     on score.instrument = scale.instrument and score.version = scale.version and score.scale = scale.scale
-where instrument.is_outcome and score.score is not null
+where scale.is_outcome and score.score is not null

@@ -1,5 +1,7 @@
 {{ config(materialized='view') }}
-{# One item number is not the same item in every version: only those that the codebook declares identical are pooled. #}
+{# One item number is not the same item in every version: only those that the codebook declares identical are pooled,
+   and only they are made long. #}
+{%- set n_columns = max_items() -%}
 with identical as (
     select distinct
         instrument,
@@ -10,23 +12,19 @@ with identical as (
 )
 
 select
-    response.assessment_id,
+    assessment.assessment_id,
     assessment.episode_id,
     assessment.patient_id,
     assessment.site_id,
     assessment.family,
-    response.instrument,
+    assessment.instrument,
     assessment.version,
     assessment.rater,
     assessment.months,
     assessment.occasion,
-    response.item,
-    response.value,
+    identical.item,
+    {{ item_value('identical.item', 'assessment', n_columns) }} as value,
     identical.scale_points
-from {{ ref('item_response').include(database=false) }} as response
-inner join {{ ref('assessment').include(database=false) }} as assessment
-    on response.assessment_id = assessment.assessment_id
+from {{ ref('stg_assessment').include(database=false) }} as assessment
 inner join identical
-    on assessment.instrument = identical.instrument
-    and assessment.version = identical.version
-    and response.item = identical.item
+    on assessment.instrument = identical.instrument and assessment.version = identical.version

@@ -35,7 +35,8 @@ select
     instrument.rule_version,
     norm.sample as norm_sample,
     norm.mean as norm_mean,
-    norm.sd as norm_sd
+    norm.sd as norm_sd,
+    instrument.is_outcome
 from {{ source('inputs', 'scale') }} as scale
 inner join {{ source('inputs', 'instrument') }} as instrument on scale.instrument = instrument.instrument
 left join norm on scale.instrument = norm.instrument and scale.scale = norm.scale and norm.nth = 1

@@ -1,20 +1,20 @@
+{{ config(materialized='view') }}
 select
-    scale.assessment_id,
-    assessment.episode_id,
-    assessment.patient_id,
-    assessment.site_id,
-    scale.instrument,
-    scale.version,
-    assessment.rater,
-    scale.scale,
-    assessment.months,
-    assessment.occasion,
-    scale.score,
-    scale.score_supplied,
-    scale.n_items,
-    scale.n_answered,
-    scale.status = 'prorated' as is_prorated,
-    scale.status,
-    scale.is_primary
-from {{ ref('stg_scale') }} as scale
-inner join {{ ref('assessment') }} as assessment on scale.assessment_id = assessment.assessment_id
+    assessment_id,
+    episode_id,
+    patient_id,
+    site_id,
+    instrument,
+    version,
+    rater,
+    scale,
+    months,
+    occasion,
+    score,
+    score_supplied,
+    n_items,
+    n_answered,
+    status = 'prorated' as is_prorated,
+    status,
+    is_primary
+from {{ ref('stg_scale').include(database=false) }}

@@ -8,6 +8,9 @@ with measured as (
         max(case when scale = 'bond' then score end) as bond,
         max(case when scale = 'total' then score end) as total
     from {{ ref('scale_score') }}
+    where instrument in (
+        {%- for key, family in instrument_families() if family == 'wai' %}'{{ key }}'{{ ', ' if not loop.last }}{% else %}''{% endfor -%}
+    )
     group by assessment_id
 ),
 

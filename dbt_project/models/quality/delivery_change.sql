@@ -5,6 +5,7 @@ with delivery as (
         site_id,
         delivery,
         mode,
+        n_deliveries,
         row_number() over (partition by site_id order by delivery) as nth,
         lag(delivery) over (partition by site_id order by delivery) as previous_delivery
     from {{ ref('stg_delivery') }}
@@ -19,6 +20,7 @@ form as (
         max(assessment.content_hash) as content_hash
     from {{ assessment_history() }} as assessment
     inner join delivery on assessment.site = delivery.site_id and assessment.delivery = delivery.delivery
+    where delivery.n_deliveries > 1
     group by delivery.site_id, delivery.mode, delivery.nth, assessment.assessment_id
 ),
 
@@ -41,6 +43,19 @@ counted as (
         sum(case when mode <> 'increment' and nth_before < nth - 1 then 1 else 0 end) as n_returned
     from beside
     group by site_id, nth
+    union all
+    {# A delivery that is the unit's only one has nothing beside it, and holds each assessment once. #}
+    select
+        delivery.site_id,
+        delivery.nth,
+        count(*) as n_assessments,
+        count(*) as n_new,
+        0 as n_corrected,
+        0 as n_returned
+    from {{ assessment_history() }} as assessment
+    inner join delivery on assessment.site = delivery.site_id and assessment.delivery = delivery.delivery
+    where delivery.n_deliveries = 1
+    group by delivery.site_id, delivery.nth
 ),
 
 vanished as (

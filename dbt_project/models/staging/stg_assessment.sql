@@ -1,69 +1,102 @@
-{# All instruments in one table: item columns up to the longest instrument's, null beyond one's own. #}
+{# The wide rows are carried past every join and never gathered into one: the optimiser would turn a join around where it
+   guesses that they are fewer, and hold all of them in memory. #}
+{{ config(
+    pre_hook="set disabled_optimizers = 'build_side_probe_side'",
+    post_hook="reset disabled_optimizers"
+) }}
+{# The one wide table: who, when and where, every answer, and of every scale what was counted and what the unit supplied,
+   by its place in the version (`answered_01` …). All that is long (items, scores, outcomes) is a view of it: storing it
+   again costs more than everything else. Items beyond an instrument's own are null.
+   Months: from dates where there are any; else as the site declares them; else the occasion's place in the schedule. #}
+{%- set used = [ref('stg_delivery'), ref('stg_vanished'), ref('stg_superseded'), source('lake', 'assessment')] -%}
+{%- set versions = scored_versions() -%}
 {%- set n_columns = max_items() -%}
-{%- set scales = scale_keys() -%}
-with source as (
+{%- set slots = score_slots(versions) -%}
+{%- set n_items = items_of_instruments() -%}
+with form as (
+    {%- for key, family in instrument_families() %}
+    {%- set own = versions | selectattr('instrument', 'equalto', key) | list %}
     select
-        lake.*,
+        lake.assessment_id,
+        coalesce(vanished.successor_episode_id, lake.episode_id) as episode_id,
+        lake.patient_id,
+        lake.site as site_id,
+        '{{ key }}' as instrument,
+        '{{ family }}' as family,
+        lake.version,
+        lake.rater,
+        lake.assessment_date,
+        lake.declared_months,
+        lake.occasion,
+        lake.sequence,
+        lake.content_hash,
+        lake.delivery,
+        lake.source_file,
+        lake.source_row,
         vanished.record_id is not null as is_vanished,
-        vanished.successor_episode_id
-    from {{ current_files(
-        instrument_keys(), source('lake', 'assessment'), source('inputs', 'delivery'), ref('stg_vanished'),
-        union_by_name=true
-    ) }} as lake
-    {{ join_counted("'assessment'", 'lake.assessment_id') }}
+        {{ items_of_version(key) }} as n_items,
+        cast({{ count_of(range(1, n_items[key] + 1), false) }} as integer) as n_answered
+        {%- for item in range(1, n_columns + 1) %},
+        {{ 'lake.' ~ (item_column(item) | trim) if item <= n_items[key] else 'cast(null as smallint)' }} as {{ item_column(item) }}
+        {%- endfor %}
+        {%- for slot in slots %},
+        {{ by_version(own, slot, slot_type(slot)) }} as {{ slot }}
+        {%- endfor %}
+    {{ current_forms(key) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
-ranked as (
+placed as (
     select
-        source.*,
-        {{ instrument_of_file() }} as instrument,
-        row_number() over (
-            partition by assessment_id
-            order by case when is_vanished then 1 else 0 end, delivery desc, site, source_file, source_row
-        ) as row_rank
-    from source
-),
-
-version_items as (
-    select
-        instrument,
-        version,
-        count(*) as n_items
-    from {{ source('inputs', 'item') }}
-    group by instrument, version
+        form.*,
+        episode.schedule,
+        episode.months_anchor,
+        {{ months_between('episode.anchor_date', 'form.assessment_date') }} as dated_months,
+        case
+            when occasion.anchor = 'discharge'
+                then round(
+                    {{ months_between('episode.anchor_date', 'episode.discharge_date') }} + occasion.lag_months, 4
+                )
+            else round(occasion.nominal_months, 4)
+        end as nominal_months
+    from form
+    left join {{ ref('stg_episode') }} as episode on form.episode_id = episode.episode_id
+    left join {{ source('inputs', 'occasion') }} as occasion
+        on episode.schedule = occasion.schedule and form.occasion = occasion.occasion
 )
 
 select
-    ranked.assessment_id,
-    coalesce(ranked.successor_episode_id, ranked.episode_id) as episode_id,
-    {{ identified('ranked.patient_id', 'coalesce(ranked.successor_episode_id, ranked.episode_id)') }} as patient_id,
-    ranked.site as site_id,
-    ranked.instrument,
-    instrument.family,
-    ranked.version,
-    ranked.rater,
-    ranked.assessment_date,
-    ranked.declared_months,
-    ranked.occasion,
-    ranked.sequence,
-    ranked.content_hash,
-    ranked.delivery,
-    ranked.source_file,
-    ranked.source_row,
-    ranked.is_vanished,
-    version_items.n_items,
-    {%- for scale in scales %}
-    ranked.supplied_{{ scale }},
+    placed.assessment_id,
+    placed.episode_id,
+    {{ identified('placed.patient_id', 'placed.episode_id') }} as patient_id,
+    placed.site_id,
+    placed.instrument,
+    placed.family,
+    placed.version,
+    placed.rater,
+    placed.assessment_date,
+    coalesce(placed.dated_months, round(placed.declared_months, 4), placed.nominal_months) as months,
+    coalesce(placed.months_anchor, 'treatment_start') as months_anchor,
+    placed.occasion,
+    case
+        when placed.schedule is null or placed.assessment_date is null then null
+        when expected.due_point_id is null then 'unscheduled'
+        when expected.due_date is not null then replace(expected.status, 'received_', '')
+    end as timing,
+    placed.sequence,
+    placed.content_hash,
+    placed.delivery,
+    placed.source_file,
+    placed.source_row,
+    placed.is_vanished,
+    placed.n_items,
+    placed.n_answered
+    {%- for item in range(1, n_columns + 1) %},
+    placed.{{ item_column(item) }}
     {%- endfor %}
-    {%- for item in range(1, n_columns + 1) %}
-    ranked.{{ item_column(item) }},
+    {%- for slot in slots %},
+    placed.{{ slot }}
     {%- endfor %}
-    {% for item in range(1, n_columns + 1) -%}
-    (case when ranked.{{ item_column(item) }} is null then 0 else 1 end){{ ' + ' if not loop.last }}
-    {%- endfor %} as n_answered
-from ranked
-left join {{ source('inputs', 'instrument') }} as instrument on ranked.instrument = instrument.instrument
-left join version_items
-    on ranked.instrument = version_items.instrument and ranked.version = version_items.version
-where ranked.row_rank = 1
-order by ranked.instrument, ranked.version, ranked.site, ranked.assessment_id
+from placed
+left join {{ ref('expected_assessment') }} as expected on placed.assessment_id = expected.assessment_id

@@ -13,6 +13,7 @@ with history as (
     from {{ assessment_history() }} as assessment
     inner join {{ ref('stg_delivery') }} as delivery
         on assessment.site = delivery.site_id and assessment.delivery = delivery.delivery
+    where delivery.n_deliveries > 1
 ),
 
 changed as (

@@ -5,7 +5,8 @@ with accepted as (
         delivery_date,
         data_through_date,
         mode,
-        row_number() over (partition by site_id order by delivery desc) as recency
+        row_number() over (partition by site_id order by delivery desc) as recency,
+        count(*) over (partition by site_id) as n_deliveries
     from {{ source('inputs', 'delivery') }}
     where gate = 'accepted'
 )
@@ -16,5 +17,6 @@ select
     delivery_date,
     data_through_date,
     mode,
-    recency = 1 as is_latest
+    recency = 1 as is_latest,
+    n_deliveries
 from accepted

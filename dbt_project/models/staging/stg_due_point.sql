@@ -1,117 +1,178 @@
-{# Due points of every episode, and the assessment that belongs to each: of the same episode, family, rater and
-   occasion, one to one, the first by date and then by id. #}
-with anchored as (
+{{ config(materialized='ephemeral') }}
+{# Due points of every course, and the assessment that belongs to each, one to one. docs/schedules.md states the rule: a
+   label of the course's schedule decides; what has none belongs to the nearest due point whose window (for a flexible
+   occasion: twice the window) it lies in. Columns stay narrow and keys are numbers until the last step. #}
+{%- set last = last_level() -%}
+with recursive given as (
     select
-        episode.episode_id,
-        episode.patient_id,
-        episode.site_id,
-        episode.schedule,
-        episode.discharge_date,
-        case when episode.is_vanished then episode.delivery end as vanished_after,
+        course.course_no,
+        course.schedule,
+        assessment.assessment_id,
+        assessment.instrument,
+        assessment.rater,
+        assessment.assessment_date,
+        assessment.is_vanished,
         occasion.occasion,
-        occasion.occasion_order,
-        occasion.anchor,
-        occasion.months,
-        occasion.before_days,
-        occasion.after_days,
-        case occasion.anchor
-            when 'discharge' then episode.discharge_date
-            when 'treatment_start' then coalesce(episode.treatment_start_date, episode.admission_date)
-            else episode.admission_date
-        end as anchor_date
-    from {{ ref('stg_episode') }} as episode
-    inner join {{ source('inputs', 'occasion') }} as occasion on episode.schedule = occasion.schedule
-    where occasion.anchor <> 'discharge' or episode.discharge_date is not null
+        case
+            when course.is_dated and assessment.assessment_date is not null then assessment.assessment_date
+            when assessment.assessment_date is null or not course.is_dated
+                then {{ add_days(
+                    'course.month_zero_date', 'cast(floor(assessment.declared_months * ' ~ days_per_month() ~ ' + 0.5) as integer)'
+                ) }}
+        end as match_date
+    from {{ ref('stg_form') }} as assessment
+    inner join {{ ref('stg_course') }} as course on assessment.episode_id = course.episode_id
+    left join {{ source('inputs', 'occasion') }} as occasion
+        on course.schedule = occasion.schedule and assessment.occasion = occasion.occasion
+    where assessment.occasion is null or assessment.occasion <> 'unscheduled'
 ),
 
-dated as (
+{# Of several with one label the first counts; what is no longer delivered and what has no date come last. #}
+labelled as (
     select
-        anchored.*,
-        {{ add_days('anchor_date', 'round(months * ' ~ days_per_month() ~ ')') }} as due_date
-    from anchored
-),
-
-due as (
-    select
-        dated.*,
-        due.instrument,
-        due.family,
-        due.rater,
-        row_number() over (
-            partition by dated.episode_id, dated.occasion, due.family, due.rater
-            order by case when due.until_date is null then 0 else 1 end, due.from_date desc, due.instrument
-        ) as undated_rank
-    from dated
-    inner join {{ source('inputs', 'due') }} as due
-        on dated.schedule = due.schedule
-        and dated.occasion = due.occasion
-        and (due.from_date is null or dated.due_date is null or dated.due_date >= due.from_date)
-        and (due.until_date is null or dated.due_date is null or dated.due_date < due.until_date)
-),
-
-due_ranked as (
-    select
-        due.*,
-        {{ add_days('due_date', '-before_days') }} as opens_date,
-        {{ add_days('due_date', 'after_days') }} as closes_date,
-        row_number() over (
-            partition by episode_id, occasion, family, rater order by instrument
-        ) as match_rank
-    from due
-    where due_date is not null or undated_rank = 1
-),
-
-assessment_ranked as (
-    select
+        course_no,
+        slot_no,
         assessment_id,
-        episode_id,
-        family,
-        rater,
-        occasion,
+        match_date,
         assessment_date,
-        is_vanished,
-        row_number() over (
-            partition by episode_id, family, rater, occasion
-            order by
-                case when is_vanished then 1 else 0 end,
-                case when assessment_date is null then 1 else 0 end, assessment_date, assessment_id
-        ) as match_rank
-    from {{ ref('stg_assessment') }}
-    where occasion is not null
+        is_vanished
+    from (
+        select
+            given.course_no,
+            slot.slot_no,
+            given.assessment_id,
+            given.match_date,
+            given.assessment_date,
+            given.is_vanished,
+            row_number() over (
+                partition by given.course_no, slot.slot_no
+                order by
+                    case when given.is_vanished then 1 else 0 end,
+                    case when given.assessment_date is null then 1 else 0 end,
+                    given.assessment_date,
+                    given.match_date,
+                    given.assessment_id
+            ) as nth
+        from given
+        inner join {{ source('inputs', 'slot') }} as slot
+            on given.schedule = slot.schedule
+            and given.occasion = slot.occasion
+            and given.instrument = slot.instrument
+            and given.rater = slot.rater
+    ) as ranked
+    where nth = 1
+),
+
+unlabelled as (
+    select
+        given.course_no,
+        slot.slot_no,
+        slot.series_no,
+        given.assessment_id,
+        given.match_date,
+        given.assessment_date,
+        given.is_vanished
+    from given
+    inner join {{ source('inputs', 'slot') }} as slot
+        on given.schedule = slot.schedule and given.instrument = slot.instrument and given.rater = slot.rater
+    where given.occasion is null and given.match_date is not null
+),
+
+{# The first session numbered so, or later, that has a date. #}
+held as (
+    select
+        course.course_no,
+        occasion.occasion_no,
+        min(session.session_date) as session_date
+    from {{ ref('stg_course') }} as course
+    inner join {{ source('inputs', 'occasion') }} as occasion
+        on course.schedule = occasion.schedule and occasion.anchor = 'session_number'
+    inner join {{ ref('stg_session') }} as session
+        on course.episode_id = session.episode_id and session.session_number >= occasion.session_number
+    group by course.course_no, occasion.occasion_no
+),
+{% for level in range(last + 1) %}
+anchored_{{ level }} as (
+    {{ anchored(level) }}
+),
+
+point_{{ level }} as (
+    {{ points(level) }}
+),
+
+pair_{{ level }} as (
+    {{ pairs(level) }}
+),
+
+walk_{{ level }} as (
+    {{ walk(level) }}
+),
+
+taken_{{ level }} as (
+    select
+        course_no,
+        slot_no,
+        assessment_id,
+        match_date,
+        assessment_date,
+        is_vanished
+    from walk_{{ level }}
+    where is_taken
+),
+{% endfor %}
+point as (
+    {{ all_levels('point', 'course_no, occasion_no, due_no, slot_no, due_date, match_due', last) }}
+),
+
+belonging as (
+    select course_no, slot_no, assessment_id, match_date, assessment_date, is_vanished from labelled
+    union all
+    {{ all_levels('taken', 'course_no, slot_no, assessment_id, match_date, assessment_date, is_vanished', last) }}
+),
+
+matched as (
+    select
+        point.course_no,
+        point.occasion_no,
+        point.due_no,
+        point.due_date,
+        {{ add_days('point.due_date', '-occasion.before_days') }} as opens_date,
+        {{ add_days('point.due_date', 'occasion.after_days') }} as closes_date,
+        belonging.assessment_id,
+        belonging.assessment_date,
+        coalesce(belonging.is_vanished, false) as is_vanished,
+        case
+            when belonging.assessment_id is null then null
+            when belonging.match_date < {{ add_days('point.match_due', '-occasion.before_days') }} then 'early'
+            when belonging.match_date > {{ add_days('point.match_due', 'occasion.after_days') }} then 'late'
+            else 'on_time'
+        end as arrival
+    from point
+    inner join {{ source('inputs', 'occasion') }} as occasion on point.occasion_no = occasion.occasion_no
+    left join belonging on point.course_no = belonging.course_no and point.slot_no = belonging.slot_no
 )
 
 select
     'd' || md5(
-        due.episode_id || '|' || due.instrument || '|' || due.rater || '|' || due.occasion
+        course.episode_id || '|' || due.instrument || '|' || due.rater || '|' || due.occasion
     ) as due_point_id,
-    due.episode_id,
-    due.patient_id,
-    due.site_id,
-    due.schedule,
+    matched.course_no,
+    matched.occasion_no,
+    course.episode_id,
+    course.patient_id,
+    course.site_id,
+    course.schedule,
     due.instrument,
     due.family,
     due.rater,
     due.occasion,
-    due.occasion_order,
-    due.anchor,
-    due.due_date,
-    due.opens_date,
-    due.closes_date,
-    due.discharge_date,
-    assessment.assessment_id,
-    assessment.assessment_date,
-    coalesce(assessment.is_vanished, false) as is_vanished,
-    due.vanished_after,
-    case
-        when assessment.assessment_date is null or due.due_date is null then null
-        when assessment.assessment_date < due.opens_date then 'early'
-        when assessment.assessment_date > due.closes_date then 'late'
-        else 'on_time'
-    end as timing
-from due_ranked as due
-left join assessment_ranked as assessment
-    on due.episode_id = assessment.episode_id
-    and due.family = assessment.family
-    and due.rater = assessment.rater
-    and due.occasion = assessment.occasion
-    and due.match_rank = assessment.match_rank
+    matched.due_date,
+    matched.opens_date,
+    matched.closes_date,
+    matched.assessment_id,
+    matched.assessment_date,
+    matched.is_vanished,
+    matched.arrival
+from matched
+inner join {{ ref('stg_course') }} as course on matched.course_no = course.course_no
+inner join {{ source('inputs', 'due') }} as due on matched.due_no = due.due_no

@@ -2,34 +2,32 @@ with source as (
     {{ current_rows('episode', ['episode_id'], 'episode', 'lake.episode_id') }}
 ),
 
-site_schedule as (
-    select
-        site.site_id,
-        site.schedule,
-        min(occasion.valid_from) as valid_from
-    from {{ source('inputs', 'site') }} as site
-    inner join {{ source('inputs', 'occasion') }} as occasion on site.schedule = occasion.schedule
-    group by site.site_id, site.schedule
-),
-
-scheduled as (
+named as (
     select
         source.*,
         source.site as site_id,
-        coalesce(source.schedule, site_schedule.schedule) as schedule_name
+        coalesce(source.schedule, site.schedule) as schedule_name,
+        coalesce(source.admission_date, source.treatment_start_date) as begin_date
     from source
-    left join site_schedule
-        on source.site = site_schedule.site_id
-        and coalesce(source.admission_date, source.treatment_start_date, site_schedule.valid_from)
-        >= site_schedule.valid_from
+    left join {{ source('inputs', 'site') }} as site on source.site = site.site_id
 ),
 
-anchors as (
+{# Of the schedule that its unit names, those that it replaces and those that replace it, a course follows the one valid
+   on the day it begins; one without a date the first. #}
+scheduled as (
     select
-        schedule,
-        max(months_anchor) as months_anchor
-    from {{ source('inputs', 'occasion') }}
-    group by schedule
+        named.*,
+        valid.schedule as valid_schedule,
+        valid.months_anchor as schedule_anchor
+    from named
+    left join {{ source('inputs', 'schedule') }} as followed on named.schedule_name = followed.schedule
+    left join {{ source('inputs', 'schedule') }} as valid
+        on followed.first_schedule = valid.first_schedule
+        and case
+            when named.begin_date is null then valid.schedule = valid.first_schedule
+            else named.begin_date >= valid.valid_from
+                and (valid.valid_until is null or named.begin_date < valid.valid_until)
+        end
 )
 
 select
@@ -44,17 +42,16 @@ select
     scheduled.discharge_date,
     scheduled.termination_reason,
     scheduled.is_completed_as_planned,
-    anchors.schedule,
+    scheduled.valid_schedule as schedule,
     case
-        when anchors.months_anchor = 'admission' then scheduled.admission_date
+        when scheduled.schedule_anchor = 'admission' then scheduled.admission_date
         else coalesce(scheduled.treatment_start_date, scheduled.admission_date)
     end as anchor_date,
     case
-        when anchors.months_anchor = 'admission' then 'admission'
+        when scheduled.schedule_anchor = 'admission' then 'admission'
         when scheduled.treatment_start_date is null and scheduled.admission_date is not null then 'admission'
         else 'treatment_start'
     end as months_anchor,
     scheduled.delivery,
     scheduled.is_vanished
 from scheduled
-left join anchors on scheduled.schedule_name = anchors.schedule

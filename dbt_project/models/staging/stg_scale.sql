@@ -7,9 +7,9 @@
 {%- else %}
 -- nothing that was delivered has a scale
 select
-    assessment_id,
-    instrument,
-    version,
+    {%- for column in assessment_columns() %}
+    {{ column }},
+    {%- endfor %}
     cast(null as {{ dbt.type_string() }}) as scale,
     cast(null as {{ dbt.type_string() }}) as aggregate,
     false as is_primary,

@@ -2,28 +2,20 @@
    mean becomes where blanks count as 0. #}
 with compared as (
     select
-        score.assessment_id,
-        score.scale,
-        score.instrument,
-        score.site_id,
-        score.patient_id,
-        score.episode_id,
-        score.score,
-        score.score_supplied,
-        score.n_items,
-        score.n_answered,
-        case
-            when scale.aggregate = 'mean' then scale.raw_value / nullif(score.n_answered, 0)
-            else scale.raw_value
-        end as plain_value,
-        case
-            when scale.aggregate = 'mean' then scale.raw_value / nullif(score.n_items, 0)
-            else scale.raw_value
-        end as blank_as_zero
-    from {{ ref('scale_score') }} as score
-    inner join {{ ref('stg_scale') }} as scale
-        on score.assessment_id = scale.assessment_id and score.scale = scale.scale
-    where score.score_supplied is not null and score.n_answered > 0
+        assessment_id,
+        scale,
+        instrument,
+        site_id,
+        patient_id,
+        episode_id,
+        score,
+        score_supplied,
+        n_items,
+        n_answered,
+        case when aggregate = 'mean' then raw_value / nullif(n_answered, 0) else raw_value end as plain_value,
+        case when aggregate = 'mean' then raw_value / nullif(n_items, 0) else raw_value end as blank_as_zero
+    from {{ ref('stg_scale') }}
+    where score_supplied is not null and n_answered > 0
 ),
 
 judged as (
