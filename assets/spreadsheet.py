@@ -6,12 +6,15 @@ What belongs here: neutralising, restoring, and the CSV files that people open. 
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import polars as pl
 
 from codebook.outgoing import CsvDialect
 
+CREATED = dt.datetime(2000, 1, 1)
+"""What every workbook says about its making, so that the same rows give the same bytes."""
 COMPUTED = "=+\\-@\\t\\r\\n"
 """A text that begins with one of these is a formula, or becomes one when the spreadsheet trims it (in a class)."""
 NEUTRALISED = rf"^('*[{COMPUTED}])"

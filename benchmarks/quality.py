@@ -11,6 +11,7 @@ before, unmeasured; `--network DIR` keeps it there for another run.
 - expectations: great-expectations over the counts of every unit.
 - seal: the finished file under the name that readers open.
 - pages: everything under published/.
+- filters: how fast the overview answers one in Chromium (`benchmarks.pages`).
 
 It fails where the rates do not add up from the ledger.
 """
@@ -30,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import answers
 from benchmarks.quality_network import write_network
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,8 +72,9 @@ def main() -> None:
             if step in chosen.only:
                 costs[step] = run(step, network)
                 _tell(step, costs[step])
-    week = [cost for step, cost in costs.items() if step != "ledger"]
-    _tell("together", Cost(sum(c.seconds for c in week), sum(c.cpu for c in week), max((c.megabytes for c in week), default=0), {}))
+    week = [cost for step, cost in costs.items() if step not in {"ledger", "filters"}]
+    most = max((cost.megabytes for cost in week), default=0)
+    _tell("together", Cost(sum(cost.seconds for cost in week), sum(cost.cpu for cost in week), most, {}))
     print(json.dumps({step: [round(c.seconds, 1), round(c.cpu, 1), round(c.megabytes)] for step, c in costs.items()}))
 
 
@@ -166,9 +169,15 @@ def pages(network: Path) -> dict[str, Any]:
     library = load_library(network)
     summary = RunSummary(as_of=None, today=library.network.today, code_version="benchmark")
     written = publish(library.folder.warehouse, library, library.folder.published, summary)
-    largest = max(written, key=lambda path: path.stat().st_size)
-    size = {"files": len(written), f"{largest.name}, kB": round(largest.stat().st_size / 1e3)}
+    overview = library.folder.published / "network" / "index.html"
+    size = {"files": len(written), "overview, kB": round(overview.stat().st_size / 1e3)}
     return size | _children()
+
+
+def filters(network: Path) -> dict[str, Any]:
+    """Milliseconds of each filter, drawn."""
+    taken = answers(network / "published" / "network" / "index.html")
+    return {f"filter {name or 'none'}, ms": round(drawn, 1) for name, (_, drawn) in taken.items()} | _children()
 
 
 def _children() -> dict[str, float]:
@@ -181,6 +190,7 @@ STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "expectations": expectations,
     "seal": sealed,
     "pages": pages,
+    "filters": filters,
 }
 
 

@@ -28,6 +28,7 @@ LETTERS: dict[Kind, str] = {
     "row": "r",
     "user": "u",
 }
+PEOPLE: tuple[Kind, ...] = ("patient", "therapist")
 ID_HEX = 20
 """80 bits: ten million ids collide with a probability below 1e-10."""
 CONTENT_BYTES = 16
@@ -49,7 +50,7 @@ class Pseudonymiser:
         self._key = key
         block = (key if len(key) <= BLOCK_BYTES else hashlib.sha256(key).digest()).ljust(BLOCK_BYTES, b"\0")
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._last: dict[Kind, pl.DataFrame] = {}
+        self._last: dict[tuple[Kind, str | None], pl.DataFrame] = {}
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     @property
@@ -76,25 +77,34 @@ class Pseudonymiser:
             digests.append(letter + around.hexdigest()[:ID_HEX])
         return digests
 
-    def ids(self, kind: Kind, frame: pl.DataFrame, parts: Sequence[pl.Expr]) -> pl.Series:
-        """One id per row of `frame`; a row whose parts are all null has none."""
-        return self.ids_of(kind, identities(frame, parts))
+    def ids(self, kind: Kind, frame: pl.DataFrame, parts: Sequence[pl.Expr], of: str | None = None) -> pl.Series:
+        """One id per row of `frame`; a row whose parts are all null has none. With `of` (a site) the id that this id
+        has there: of the same parts another one in every site.
+        """
+        return self.ids_of(kind, identities(frame, parts), of)
 
-    def ids_of(self, kind: Kind, texts: pl.Series) -> pl.Series:
+    def ids_of(self, kind: Kind, texts: pl.Series, of: str | None = None) -> pl.Series:
         """One id per text of `identities`; none where there is none."""
         distinct = texts.drop_nulls().unique().alias("text").to_frame()
-        if texts.null_count() or distinct.height < texts.len():
-            known = self._repeated(kind, distinct)
-            return texts.alias("text").to_frame().join(known, on="text", how="left", maintain_order="left")["id"]
+        known = self._known(kind, distinct, of)
+        return texts.alias("text").to_frame().join(known, on="text", how="left", maintain_order="left")["id"]
+
+    def ids_of_distinct(self, kind: Kind, texts: pl.Series) -> pl.Series:
+        """`ids_of` for texts of which none is null and none stands there twice."""
         return pl.Series(self._digests(kind, texts.to_list()), dtype=pl.String)
 
-    def _repeated(self, kind: Kind, distinct: pl.DataFrame) -> pl.DataFrame:
-        """Ids of texts that stand in several rows; the last ones are kept, since the next file names the same."""
-        last = self._last.get(kind, pl.DataFrame(schema={"text": pl.String, "id": pl.String}))
-        fresh = distinct.join(last, on="text", how="anti")
-        digests = pl.Series("id", self._digests(kind, fresh["text"].to_list()), dtype=pl.String)
-        known = pl.concat([last.join(distinct, on="text", how="semi"), fresh.with_columns(digests)])
-        self._last[kind] = known
+    def _known(self, kind: Kind, distinct: pl.DataFrame, of: str | None) -> pl.DataFrame:
+        """Ids of texts; the last ones of people are kept, since the next file names the same."""
+        last = self._last.get((kind, of), pl.DataFrame(schema={"text": pl.String, "id": pl.String}))
+        fresh = distinct.join(last, on="text", how="anti") if last.height else distinct
+        digests = self._digests(kind, fresh["text"].to_list())
+        if of is not None:
+            digests = self._digests(kind, [f"{of}{SEPARATOR}{digest}" for digest in digests])
+        known = fresh.with_columns(pl.Series("id", digests, dtype=pl.String))
+        if last.height:
+            known = pl.concat([last.join(distinct, on="text", how="semi"), known])
+        if kind in PEOPLE:
+            self._last[(kind, of)] = known
         return known
 
 
@@ -103,6 +113,8 @@ def identities(frame: pl.DataFrame, parts: Sequence[pl.Expr]) -> pl.Series:
 
     Null where all parts are.
     """
+    if len(parts) == 1:
+        return frame.select(parts[0].cast(pl.String).alias("identity"))["identity"]
     return frame.select(
         pl.when(pl.all_horizontal([part.is_null() for part in parts]))
         .then(None)

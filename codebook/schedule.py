@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from codebook.declaration import Declared
 from codebook.instrument import Rater
@@ -190,17 +190,21 @@ class Schedule(Declared):
         ]
         return {**data, "occasions": shared}
 
-    @model_validator(mode="after")
-    def _unique(self) -> Self:
-        keys = [occasion.key for occasion in self.occasions]
-        if len(set(keys)) != len(keys):
-            raise ValueError("two occasions have the same key")
-        for number, occasion in enumerate(self.occasions):
+    @field_validator("occasions")
+    @classmethod
+    def _fit_together(cls, occasions: tuple[Occasion, ...]) -> tuple[Occasion, ...]:
+        above: list[str] = []
+        for number, occasion in enumerate(occasions):
+            if occasion.key in {item.key for item in occasions[:number]}:
+                raise ValueError(f"{occasion.key}: two occasions have the same key")
             if occasion.anchor == "previous_assessment":
-                above = [item.key for item in self.occasions[:number] if item.kind != "unscheduled"]
-                if (occasion.previous or "") not in above and (occasion.previous or not above):
-                    raise ValueError(f"{occasion.key}: previous: names no occasion above it that is due")
-        return self
+                if not above:
+                    raise ValueError(f"{occasion.key}: counts from a previous occasion, and none stands above it")
+                if occasion.previous is not None and occasion.previous not in above:
+                    raise ValueError(f"{occasion.key}: previous: '{occasion.previous}' is no occasion above it")
+            if occasion.kind != "unscheduled":
+                above.append(occasion.key)
+        return occasions
 
     def occasion(self, key: str) -> Occasion | None:
         """The occasion named `key`, or None."""

@@ -103,6 +103,9 @@ def _print(frame: pl.DataFrame, suites: set[str], statuses: set[str], output_for
     order = {status: nth for nth, status in enumerate(STATUSES)}
     rows = sorted(chosen.to_dicts(), key=lambda row: (order[row["status"]], row["suite"], row["expectation"]))
     print_table(("status", "failed of checked", "suite", "expectation", "waiver"), [_line(row) for row in rows])
+    held = asked["held_delivery"].drop_nulls().unique().to_list()
+    if held:
+        print(f"\nDelivery {held[0]} is held by the gate: this is about the last accepted one.")
     told = ", ".join(f"{(asked['status'] == status).sum()} {words(status)}" for status in STATUSES)
     print(f"\n{asked.height} expectations: {told}.")
 

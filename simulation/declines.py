@@ -7,11 +7,10 @@ Each kind is planted at the first unit of one format, whatever the size of the n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import polars as pl
 
 from codebook.instrument import Instrument
 from simulation.export import SiteExport
@@ -41,14 +40,6 @@ class Decline:
     occasion: str = ""
     n_forms: int = 1
     note: str = ""
-
-
-def decline_frame(declines: Iterable[Decline]) -> pl.DataFrame:
-    """The truth as a table, a row each."""
-    names = list(Decline.__dataclass_fields__)
-    rows = [[getattr(item, name) for name in names] for item in declines]
-    types = {name: pl.Int64 if name == "n_forms" else pl.String for name in names}
-    return pl.DataFrame(rows, schema=types, orient="row").with_columns(pl.col(pl.String).replace("", None))
 
 
 def decline(export: SiteExport, instruments: dict[str, Instrument], rng: np.random.Generator) -> list[Decline]:

@@ -6,7 +6,7 @@ At most one mistake per patient and occasion, so that none hides another; how ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,14 +47,6 @@ class Defect:
     n_rows: int = 0
     status: str = "open"
     note: str = ""
-
-
-def truth_frame(defects: Iterable[Defect]) -> pl.DataFrame:
-    """The truth as a table, a row each."""
-    names = list(Defect.__dataclass_fields__)
-    rows = [[getattr(defect, name) for name in names] for defect in defects]
-    types = {name: pl.Int64 if name == "n_rows" else pl.String for name in names}
-    return pl.DataFrame(rows, schema=types, orient="row").with_columns(pl.col(pl.String).replace("", None))
 
 
 def plant(export: SiteExport, instruments: dict[str, Instrument], rng: np.random.Generator) -> list[Defect]:

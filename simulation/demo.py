@@ -19,10 +19,11 @@ from codebook.instrument import Instrument
 from codebook.library import load_instruments
 from codebook.network import NetworkFolder
 from simulation.answers import fill_in
-from simulation.declines import Decline, decline, decline_frame, dropped
-from simulation.defects import Defect, plant, truth_frame
+from simulation.declines import Decline, decline, dropped
+from simulation.defects import Defect, plant
 from simulation.export import KINDS, DeliveryView, SiteExport, people_of, view
 from simulation.population import Population, draw_population
+from simulation.truth import truth_frame
 from simulation.writers import excel, norwegian_csv, redcap, spss
 
 TEMPLATES = Path(__file__).parent / "network"
@@ -81,8 +82,8 @@ def write_demo(
                 _write_delivery(folder, export.kind, seen, instruments)
                 n_deliveries += 1
     (directory / "truth").mkdir()
-    truth_frame(truth).write_csv(directory / "truth" / "truth.csv")
-    decline_frame(declines).write_csv(directory / "truth" / "quality.csv")
+    truth_frame(Defect, truth).write_csv(directory / "truth" / "truth.csv")
+    truth_frame(Decline, declines).write_csv(directory / "truth" / "quality.csv")
     return DemoSummary(directory, patients, names, n_deliveries, n_assessments, len(truth))
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from assets.ingestion import facts, forms, items, rows
-from assets.ingestion.columns import export
+from assets.ingestion.columns import export, exported
 from assets.ingestion.context import Context
 from assets.ingestion.episodes import merge_lines
 from assets.ingestion.history import read_history
+from assets.ingestion.named import item_columns
 from assets.ingestion.quarantine import quarantine_frame
 from assets.ingestion.rows import ROW, IdentifiedSource
 from assets.ingestion.source import LandedDelivery
@@ -115,7 +116,8 @@ def assemble(
         collected.setdefault("audit", []).append(history)
         findings.extend(found)
     for done in settled.placed:
-        checked = items.check(done.form, done.named(context.pseudonyms), done.reader, context)
+        answers = [exported(column) for column in item_columns(done.form, context.library).values()]
+        checked = items.check(done.form, done.named(context.pseudonyms, answers), done.reader, context)
         collected.setdefault(done.form.instrument, []).append(checked.table)
         if checked.missing_answers.width:
             collected.setdefault("missing_answer", []).append(checked.missing_answers)
@@ -190,7 +192,7 @@ def _fit(frames: list[pl.DataFrame], columns: Columns) -> pl.DataFrame:
         return pl.DataFrame(schema=columns)
     frame = pl.concat([f.select([pl.col(c).cast(dtype) for c, dtype in columns.items()]) for f in frames])
     order = [*(c for c in columns if c.endswith("_id")), *ROW]
-    by_first = frame.sort(order[0])
+    by_first = frame if frame[order[0]].is_sorted() else frame.sort(order[0])
     n_changes = by_first.select((pl.col(order[0]) != pl.col(order[0]).shift()).sum()).item()
     return by_first if n_changes == frame.height - 1 else frame.sort(order)
 

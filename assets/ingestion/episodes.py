@@ -77,9 +77,7 @@ def _therapists(reader: FieldReader, column: str | None, context: Context) -> pl
     if column is None:
         return nothing("therapist_id", reader.frame, pl.String())
     rows = reader.text(column).to_frame("therapist")
-    rows = rows.with_columns(context.pseudonyms.ids("therapist", rows, [pl.col("therapist")]).alias("therapist"))
-    of_site = context.pseudonyms.ids("therapist", rows, [pl.lit(context.site.site), pl.col("therapist")])
-    return rows.select(pl.when(pl.col("therapist").is_not_null()).then(of_site).alias("therapist_id"))["therapist_id"]
+    return context.pseudonyms.ids("therapist", rows, [pl.col("therapist")], context.site.site).alias("therapist_id")
 
 
 def merge_lines(lines: pl.DataFrame, key: str) -> tuple[pl.DataFrame, pl.DataFrame]:

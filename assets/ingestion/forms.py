@@ -7,6 +7,7 @@ What does not: the answers (`assets.ingestion.items`), scores and whether an ass
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -74,10 +75,15 @@ class PlacedForms:
         lost = {rule: pl.concat([rows, other.lost[rule]]) for rule, rows in self.lost.items()}
         return replace(self, rows=pl.concat([self.rows, other.rows]), lost=lost)
 
-    def named(self, pseudonyms: Pseudonymiser) -> pl.DataFrame:
-        """The rows with assessment_id and content_hash: hashed once it is settled which rows are kept."""
-        hashes = content_hashes(self.rows, self.content).alias("content_hash")
-        return _with_ids(self.rows, pseudonyms).with_columns(hashes)
+    def named(self, pseudonyms: Pseudonymiser, columns: Iterable[str]) -> pl.DataFrame:
+        """The rows with assessment_id, content_hash and the `columns` of answers, in the order of their ids.
+
+        Done once it is settled which rows are kept.
+        """
+        ids = pseudonyms.ids_of_distinct("assessment", self.rows["identity"]).alias("assessment_id")
+        rows = self.rows.with_columns(ids).sort("assessment_id")
+        rows = self.reader.ids.with_answers(rows, {*self.content, *columns})
+        return rows.with_columns(content_hashes(rows, self.content).alias("content_hash"))
 
 
 def place(form: AssessmentMapping, reader: FieldReader, context: Context) -> PlacedForms:
@@ -184,14 +190,19 @@ def _is_answered(reader: FieldReader, form: AssessmentMapping, items: dict[int, 
     Most forms show it by one of their first answers; the rest is looked through where they do not.
     """
     columns: list[tuple[int | None, str]] = [*items.items(), *((None, c) for c in form.supplied_scores.values())]
-    said = [
-        (export(column).is_not_null() & ~export(column).is_in(list(missing_of(form, item, column, reader))))
-        for item, column in columns
-    ]
-    answered = reader.frame.select(pl.any_horizontal(pl.lit(False), *said[:PROBED]).alias("answered"))["answered"]
-    if answered.all() or len(said) <= PROBED:
+
+    def are_answered(rows: pl.DataFrame, some: list[tuple[int | None, str]]) -> pl.Series:
+        frame = reader.ids.with_answers(rows, [exported(column) for _, column in some])
+        said = [
+            export(column).is_not_null() & ~export(column).is_in(list(missing_of(form, item, column, reader)))
+            for item, column in some
+        ]
+        return frame.select(pl.any_horizontal(pl.lit(False), *said).alias("answered"))["answered"]
+
+    answered = are_answered(reader.frame, columns[:PROBED])
+    if answered.all() or len(columns) <= PROBED:
         return answered
-    open_rows = reader.frame.filter(~answered).select(pl.any_horizontal(*said[PROBED:]).alias("answered"))["answered"]
+    open_rows = are_answered(reader.frame.filter(~answered), columns[PROBED:])
     return answered.scatter((~answered).arg_true(), open_rows)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from assets.ingestion.context import Context
 from assets.ingestion.facts import table_columns
 from assets.ingestion.fields import parsed_times
-from assets.ingestion.rows import ROW, IdentifiedSource
+from assets.ingestion.rows import NTH, ROW, IdentifiedSource
 from checks.findings import DATE_UNREADABLE, found
 
 
@@ -25,7 +25,8 @@ def read_history(
     history = rows.source.history
     if not history.height:
         return pl.DataFrame(schema=table_columns("audit")), []
-    owners = rows.frame.select(*ROW, "patient_id", *rows.ids.columns)
+    own = [column for column in rows.ids.columns if column in rows.frame.columns]
+    owners = rows.frame.select(*ROW, NTH, "patient_id", *own)
     if rows.source.members is not None:
         owners = owners.rename({"source_file": "of_file", "source_row": "of_row"}).join(
             rows.source.members.drop("is_read"), on=["of_file", "of_row"], how="inner"

@@ -111,6 +111,7 @@ def _assessment_clashes(placed: list[forms.PlacedForms]) -> pl.DataFrame:
     for n, done in enumerate(placed):
         own = repeated.filter(pl.col("form") == n).select(ROW)
         whole = done.rows.join(own, on=ROW, how="semi", maintain_order="left")
-        whole = whole.with_columns(content_hashes(whole, done.content).alias("content"))
+        hashes = content_hashes(done.reader.ids.with_answers(whole, done.content), done.content)
+        whole = whole.with_columns(hashes.alias("content"))
         named.append(done.reader.ids.name(whole).select(*ROW, "patient_id", "identity", "content", "row_entity"))
     return rows.clashes(pl.concat(named), ["identity"])

@@ -12,6 +12,8 @@ from codebook.site import AssessmentMapping, FieldMapping, RelativeTime, SourceM
 
 OUTSIDE_ANSWERS = {"identity", "key", "local_ref", "where", "pivot.rows", "parts.column"}
 """Places of a declaration that never name an answer of a pivoted file."""
+OF_ITEMS = ".items"
+"""How the places end that name the answer to an item."""
 
 
 def columns_of(source: SourceMapping, library: Library) -> dict[str, str]:
@@ -73,7 +75,7 @@ def _of_facts(source: SourceMapping) -> Iterator[tuple[str | None, str]]:
 def _of_form(form: AssessmentMapping, library: Library) -> Iterator[tuple[str | None, str]]:
     where = f"assessments {form.instrument}"
     for column in item_columns(form, library).values():
-        yield column, f"{where}.items"
+        yield column, where + OF_ITEMS
     for column in form.supplied_scores.values():
         yield column, f"{where}.supplied_scores"
     yield form.date, f"{where}.date"
@@ -85,6 +87,18 @@ def _of_form(form: AssessmentMapping, library: Library) -> Iterator[tuple[str | 
     yield form.rater.column if isinstance(form.rater, FieldMapping) else None, f"{where}.rater"
     for condition in form.when:
         yield condition.column, f"{where}.when"
+
+
+def answer_columns(source: SourceMapping, library: Library) -> set[str]:
+    """Columns that hold answers to items and nothing else."""
+    rest = {column for column, _ in (*_of_rows(source), *_of_facts(source))} | set(source.identifiers)
+    answers: set[str] = set()
+    for form in source.forms:
+        answers.update(item_columns(form, library).values())
+        rest.update(column for column, where in _of_form(form, library) if not where.endswith(OF_ITEMS))
+    if source.where is not None:
+        rest.add(source.where.column)
+    return answers - rest
 
 
 def item_columns(form: AssessmentMapping, library: Library) -> dict[int, str]:

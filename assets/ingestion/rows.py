@@ -5,13 +5,14 @@ What belongs here: identity, keys and the set of rejected rows. What does not: t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from assets.ingestion.columns import ROW_COLUMNS, exported, exports, is_exported
 from assets.ingestion.context import Context
+from assets.ingestion.named import answer_columns
 from assets.ingestion.pivot import PLACE_OF
 from assets.ingestion.source import LandedSource
 from checks.findings import (
@@ -28,6 +29,8 @@ from checks.national_numbers import normalise
 from codebook.site import Identity
 
 ROW = list(ROW_COLUMNS)
+NTH = "nth_of_source"
+"""Column that numbers the rows of a source."""
 REJECTION_COLUMNS = {
     "source_file": pl.String,
     "source_row": pl.Int64,
@@ -47,7 +50,8 @@ def no_rejections() -> pl.DataFrame:
 class RowIds:
     """Ids of a source's rows by their declared key, made only for the rows that a finding is about.
 
-    `key`, `columns`: `export.` columns that name a row, and that make its content.
+    `key`, `columns`: `export.` columns that name a row, and that make its content. `answers`: those that hold nothing
+    but answers, of all rows; a frame of rows says by `nth` which of them are its own.
     """
 
     site: str
@@ -55,10 +59,16 @@ class RowIds:
     key: tuple[str, ...]
     columns: tuple[str, ...]
     pseudonyms: Pseudonymiser
+    answers: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    def with_answers(self, frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
+        """`frame` with those of the columns that are kept apart from it."""
+        apart = [column for column in columns if column in self.answers.columns and column not in frame.columns]
+        return frame.hstack(self.answers.select(apart)[frame[NTH]]) if apart else frame
 
     def content(self, frame: pl.DataFrame) -> pl.Series:
         """Hash of everything that was read of each row."""
-        return content_hashes(frame, self.columns).alias("content")
+        return content_hashes(self.with_answers(frame, self.columns), self.columns).alias("content")
 
     def name(self, frame: pl.DataFrame) -> pl.DataFrame:
         """`frame` with `row_entity`: the id from the key; from the content where there is no key or no patient."""
@@ -85,12 +95,19 @@ class IdentifiedSource:
 
 
 def identify(source: LandedSource, context: Context) -> IdentifiedSource:
-    """The source's rows with `patient_id` (null where nobody is named) and `is_number_wrong`."""
+    """The source's rows with `patient_id` (null where nobody is named) and `is_number_wrong`.
+
+    Answers, which are most of a file, are kept apart: it takes several steps to settle which rows stay, and the answers
+    are fetched once, when that is settled.
+    """
     declared = source.mapping
-    frame = with_patients(source.frame, declared.identity, context)
     columns = tuple(column for column in source.frame.columns if is_exported(column))
+    apart = {exported(column) for column in answer_columns(declared, context.library)}.intersection(columns)
+    rows = source.frame.drop(apart).with_row_index(NTH)
+    frame = with_patients(rows, declared.identity, context)
     key = tuple(exported(column) for column in declared.key)
-    ids = RowIds(context.site.site, declared.name, key, columns, context.pseudonyms)
+    answers = source.frame.select(column for column in columns if column in apart)
+    ids = RowIds(context.site.site, declared.name, key, columns, context.pseudonyms, answers)
     return IdentifiedSource(source, frame, ids)
 
 
@@ -105,13 +122,9 @@ def with_patients(frame: pl.DataFrame, identity: Identity, context: Context) -> 
         is_wrong = ~normal["is_valid"].fill_null(True)
         frame = frame.with_columns(normal["number"].alias("number"), is_wrong.alias("is_number_wrong"))
         who = [pl.when(~pl.col("is_number_wrong")).then(pl.col("number"))]
-    frame = frame.with_columns(context.pseudonyms.ids("patient", frame, who).alias("patient_id"))
-    if identity.number is not None:
-        frame = frame.drop("number")
-    if identity.scope == "site":
-        of_site = context.pseudonyms.ids("patient", frame, [pl.lit(context.site.site), pl.col("patient_id")])
-        frame = frame.with_columns(pl.when(pl.col("patient_id").is_not_null()).then(of_site).alias("patient_id"))
-    return frame
+    of = context.site.site if identity.scope == "site" else None
+    frame = frame.with_columns(context.pseudonyms.ids("patient", frame, who, of).alias("patient_id"))
+    return frame.drop("number") if identity.number is not None else frame
 
 
 def reject_rows(rows: IdentifiedSource, context: Context) -> pl.DataFrame:

@@ -107,3 +107,13 @@ def listing(parts: Sequence[str]) -> str:
     if len(parts) <= 1:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def quarter(day: dt.date) -> str:
+    """`2016-Q3`."""
+    return f"{day.year}-Q{(day.month + 2) // 3}"
+
+
+def month(day: dt.date) -> str:
+    """`2016-09`, as columns of months sort."""
+    return f"{day:%Y-%m}"

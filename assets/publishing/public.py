@@ -15,7 +15,7 @@ from assets.publishing.disclosure import Disclosure
 from assets.publishing.estimates import SLOPE, Fitted, Results, fitted_models
 from assets.publishing.figures import DrawnFigure, draw
 from assets.publishing.formatting import count, decimals_for, number, p_value, percent, plural, share
-from assets.publishing.network import completeness, instrument_order
+from assets.publishing.quality.ledger import completeness, instrument_order
 from assets.publishing.reading import Reading, growth_models, key_label, key_models, read, slope_words
 from assets.publishing.result_tables import (
     Block,

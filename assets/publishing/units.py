@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
+from assets.publishing.formatting import quarter
 from assets.publishing.sources import Warehouse
 from assets.publishing.words import STATES, State, site_name
 from codebook.library import Library
@@ -42,6 +41,11 @@ class Delivery:
         return self.gate == ACCEPTED
 
     @property
+    def quarter(self) -> str:
+        """Calendar quarter of the delivery's date; empty where it has none."""
+        return quarter(self.delivery_date) if self.delivery_date else ""
+
+    @property
     def is_exact(self) -> bool:
         """No row is unaccounted for."""
         return self.n_landed == self.n_accepted + self.n_quarantined
@@ -49,13 +53,14 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit with the counts that decide whether it is called."""
+    """One unit with the counts that decide whether it is called. `reach`: the contact's e-mail and telephone."""
 
     site: str
     name: str
     mode: str
     cadence_days: int | None
     contact: str | None
+    reach: tuple[str, ...]
     state: State
     deliveries: tuple[Delivery, ...]
     n_overdue: int
@@ -76,6 +81,11 @@ class Unit:
         return next((item for item in reversed(self.deliveries) if item.is_accepted), None)
 
     @property
+    def is_held(self) -> bool:
+        """The gate holds the latest delivery, so that every number rests on an earlier one, or on none."""
+        return self.state.key == "held"
+
+    @property
     def recent(self) -> tuple[Delivery, ...]:
         """The last eight deliveries, oldest first."""
         return self.deliveries[-8:]
@@ -89,10 +99,13 @@ def units(warehouse: Warehouse, library: Library, today: dt.date) -> list[Unit]:
     deliveries = deliveries_by_site(warehouse)
     due = _counts(warehouse, "quality.expected_assessment", "status")
     findings = _counts(warehouse, "quality.finding", "status")
+    new = _counts(warehouse, "quality.finding", "first_delivery", f"status in {OPEN_STATES}")
     found = []
     for site in sorted({*library.sites, *deliveries, *(site for site, _ in due)}):
         declared = library.sites.get(site)
         own = deliveries.get(site, ())
+        accepted = [item.name for item in own if item.is_accepted]
+        contact = declared.contact if declared else None
         mode = declared.delivery.mode if declared else "snapshot"
         cadence = declared.delivery.cadence_days if declared else None
         found.append(
@@ -101,14 +114,15 @@ def units(warehouse: Warehouse, library: Library, today: dt.date) -> list[Unit]:
                 site_name(library, site),
                 mode,
                 cadence,
-                declared.contact.name if declared and declared.contact else None,
+                contact.name if contact else None,
+                tuple(way for way in (contact.email, contact.phone) if way) if contact else (),
                 state_of(own, mode, cadence, today),
                 own,
                 due.get((site, "overdue"), 0),
                 due.get((site, "missed"), 0),
                 due.get((site, "awaiting_delivery"), 0),
                 sum(findings.get((site, status), 0) for status in OPEN_STATES),
-                _new_findings(warehouse, site, own),
+                new.get((site, accepted[-1]), 0) if len(accepted) > 1 else 0,
                 sum(findings.get((site, status), 0) for status in CLOSED_STATES),
             )
         )
@@ -176,21 +190,10 @@ def _day(value: Any) -> dt.date | None:
     return value if isinstance(value, dt.date) else None
 
 
-def _counts(warehouse: Warehouse, table: str, column: str) -> dict[tuple[str, str], int]:
+def _counts(warehouse: Warehouse, table: str, column: str, where: str = "true") -> dict[tuple[str, str], int]:
     if not warehouse.has(table):
         return {}
-    rows = warehouse.frame(f"select site_id, {column} as state, count(*) as n from {table} group by all order by all")
-    return {(row["site_id"], row["state"]): int(row["n"]) for row in rows.to_dicts()}
-
-
-def _new_findings(warehouse: Warehouse, site: str, deliveries: Sequence[Delivery]) -> int:
-    """Open findings that came with the last accepted delivery, where there was an earlier one to compare with."""
-    accepted = [item.name for item in deliveries if item.is_accepted]
-    if len(accepted) <= 1 or not warehouse.has("quality.finding"):
-        return 0
-    frame = warehouse.frame(
-        "select site_id, first_delivery, count(*) as n from quality.finding "
-        f"where status in {OPEN_STATES} group by all order by all"
+    rows = warehouse.frame(
+        f"select site_id, {column} as state, count(*) as n from {table} where {where} group by all order by all"
     )
-    rows = frame.filter((pl.col("site_id") == site) & (pl.col("first_delivery") == accepted[-1]))
-    return int(rows["n"].sum())
+    return {(row["site_id"], row["state"]): int(row["n"]) for row in rows.to_dicts()}

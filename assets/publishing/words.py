@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from assets.publishing.formatting import count, plural
+from assets.publishing.formatting import NO_BREAK_SPACE, count, plural
 from checks.catalogue import rule_of
 from codebook.instrument import Instrument
 from codebook.library import Library
@@ -41,6 +41,17 @@ FINDING_STATES = {
 
 EXPECTATION_STATES = {"pass": "pass", "fail": "fail", "not_applicable": "n/a", "error": "could not be checked"}
 """Status of an expectation → word."""
+
+SUITES = {
+    "ranges": "Answers within their range",
+    "versions": "The version of its time",
+    "windows": "Inside the window",
+    "uniqueness": "Nothing twice",
+    "completeness": "Completeness",
+    "volume": "Volume of the last delivery",
+    "drift": "Drift of a scale",
+}
+"""Suite of expectations → heading."""
 
 DIRECTIONS = {"higher_is_better": "higher is better", "higher_is_worse": "higher is worse"}
 """Direction of an instrument → words."""
@@ -146,6 +157,17 @@ def rule_sentence(library: Library, site: str, rule: str, n: int) -> str:
         what = plural(n, known.one, known.many)
         return f"{what} in {re.sub('[-_]', ' ', named['field'])}" if named else what
     return f"{count(n)} × {rule.replace('-', ' ').replace('_', ' ')}"
+
+
+def rule_words(library: Library, site: str, rule: str) -> str:
+    """The sentence without a count, as a heading: `Answers outside 1–7 (WAI-SR item 5)`."""
+    text = rule_sentence(library, site, rule, 2).removeprefix(f"2{NO_BREAK_SPACE}").removeprefix("2 × ")
+    return text[:1].upper() + text[1:]
+
+
+def suite_words(suite: str) -> str:
+    """What a suite of expectations is about."""
+    return SUITES.get(suite, expectation_words(suite))
 
 
 def _bounds(library: Library, site: str, key: str, item: int) -> str:

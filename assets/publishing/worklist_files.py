@@ -13,11 +13,9 @@ from typing import Any
 import polars as pl
 
 from assets.ingestion.answer_sheet import DUE_ANSWERS, FINDING_ANSWERS, SHEET
-from assets.spreadsheet import is_computed, write_csv
+from assets.spreadsheet import CREATED, is_computed, write_csv
 from codebook.outgoing import CsvDialect
 
-CREATED = dt.datetime(2000, 1, 1)
-"""What every workbook says about its making, so that the same rows give the same bytes."""
 MOST_ROWS = 100_000
 """A workbook holds the first so many; the CSV holds all."""
 WIDTHS = {

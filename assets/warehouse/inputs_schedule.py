@@ -164,22 +164,21 @@ def _due_and_slots(
     """What is due, and the slots that it fills: of one course at most one due point has a slot.
 
     A slot takes every instrument of the family, so that a form in the old edition is not lost; only where two of a
-    family are due at once does it take its own instrument alone.
+    family are due at once does it take its own instrument alone. Slots of one series compete for the same assessments.
     """
     due_rows: list[dict[str, Any]] = []
     slot_rows: list[dict[str, Any]] = []
-    series: dict[tuple[str, ...], int] = {}
+    series: dict[tuple[str, str, str], int] = {}
     for plan in plans:
         for occasion in plan.occasions:
             wanted = sorted(_wanted(plan, occasion, instruments), key=lambda w: (w.family, w.due.rater))
             for (family, rater), group in groupby(wanted, key=lambda w: (w.family, w.due.rater)):
                 members = list(group)
+                series_no = series.setdefault((plan.name, family, rater), len(series) + 1)
                 own_slots: list[str | None] = [*sorted({m.due.instrument for m in members})]
                 for key in own_slots if _is_double(members) else [None]:
                     slot_no = 1 + (slot_rows[-1]["slot_no"] if slot_rows else 0)
                     fitting = [key] if key else sorted(i.key for i in instruments.values() if i.family == family)
-                    place = (plan.name, rater, key or "", family)
-                    series_no = series.setdefault(place, len(series) + 1)
                     slot_rows += [
                         {
                             "schedule": plan.name,

@@ -45,8 +45,8 @@ def page() -> str:
         for file in sorted((PROJECT / "models" / schema).glob("*.yml")):
             for model in yaml.safe_load(file.read_text(encoding="utf-8")).get("models", []):
                 parts.append(_table(schema, model))
-    for name, (text, schema) in JUDGED.items():
-        listed = "\n".join(f"| `{column}` | {str(kind).lower()} |" for column, kind in schema.items())
+    for name, (text, kinds) in JUDGED.items():
+        listed = "\n".join(f"| `{column}` | {str(kind).lower()} |" for column, kind in kinds.items())
         parts.append(f"### {name}\n\n{text}\n\n| column | type |\n|---|---|\n{listed}\n")
     parts.append("## results\n")
     for name, columns in result_schemas().items():

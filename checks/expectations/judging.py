@@ -30,11 +30,13 @@ SCHEMA: dict[str, pl.DataType] = {
     "message": pl.String(),
     "scale": pl.String(),
     "waiver": pl.String(),
+    "held_delivery": pl.String(),
 }
 """Columns of `quality.expectation`; one row per expectation and site.
 
 `expectation` is `[<instrument>_][<scale>_]<measure>`. `n_failed` is null for `scale_drift`, which judges a mean and not
-single scores. `waiver`: reason, owner and end of a loosened threshold.
+single scores. `waiver`: reason, owner and end of a loosened threshold. `held_delivery`: the unit's newest delivery
+where the gate holds it, so that what is judged is its last accepted one; filled in by `suites`.
 """
 
 
@@ -139,5 +141,5 @@ def _with_status(rows: pl.DataFrame, failed: set[tuple[str, str]], reason: str |
         else:
             status = "fail" if (row["expectation"], row["site_id"]) in failed else "pass"
         judged = row | {"status": status}
-        told.append(judged | {"message": message(judged, error)})
+        told.append(judged | {"message": message(judged, error), "held_delivery": None})
     return pl.DataFrame(told, schema_overrides=SCHEMA, infer_schema_length=None).select(list(SCHEMA))

@@ -16,6 +16,15 @@ from codebook.library import Library
 
 FILE_NAME = "quality.expectation.parquet"
 
+_HELD_SQL = """
+select site_id, delivery as held_delivery
+from (
+    select site_id, delivery, gate, row_number() over (partition by site_id order by delivery desc) as recency
+    from quality.delivery
+) as newest
+where recency = 1 and gate <> 'accepted'
+"""
+
 
 def judge_warehouse(database: Path, library: Library, today: dt.date, site: str | None = None) -> pl.DataFrame:
     """Rows of `quality.expectation` for a warehouse file, opened read-only; of one site where it is named.
@@ -29,7 +38,10 @@ def judge_warehouse(database: Path, library: Library, today: dt.date, site: str 
 
     with duckdb.connect(str(database), read_only=True) as connection:
         measured = measures(connection, library, today)
-    return judge(measured if site is None else measured.filter(pl.col("site_id") == site))
+        held = connection.execute(_HELD_SQL).pl().cast({"site_id": pl.String, "held_delivery": pl.String})
+    judged = judge(measured if site is None else measured.filter(pl.col("site_id") == site))
+    joined = judged.drop("held_delivery").join(held, on="site_id", how="left", maintain_order="left")
+    return joined.select(list(SCHEMA))
 
 
 def write_expectations(frame: pl.DataFrame, folder: Path) -> Path:

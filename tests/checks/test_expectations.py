@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-from hand_made import TABLES, TODAY, assess, counts, judged, said, statuses
+from hand_made import TABLES, TODAY, assess, counts, deliver, judged, row_of, said, statuses
 
 from checks.expectations.counts import measure_sql, measures
 from checks.expectations.judging import SCHEMA, judge
@@ -180,6 +180,27 @@ def test_a_warehouse_file_is_judged_read_only_and_written_with_types(tmp_path: P
     empty = write_expectations(judge(pl.DataFrame(schema=measures_schema(path, library))), tmp_path / "none")
     assert pl.read_parquet(empty).schema == SCHEMA
     assert pl.read_parquet(empty).is_empty()
+
+
+def test_what_is_judged_says_that_a_newer_delivery_is_held(tmp_path: Path, library: Library) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(TABLES)
+        deliver(connection, "snapshot", ("2020-01-01", {"gaf": 40}), ("2020-02-01", {"gaf": 40}))
+        connection.execute(
+            """insert into quality.delivery values
+            ('north', '2020-03-01', '2020-03-01', 'snapshot', 'held: x'),
+            ('south', '2020-02-01', '2020-02-01', 'snapshot', 'held: x'),
+            ('south', '2020-03-01', '2020-03-01', 'snapshot', 'accepted')"""
+        )
+    found = judge_warehouse(path, library, TODAY)
+    assert row_of(found, "gaf_volume_drop_rate", "north")["held_delivery"] == "2020-03-01"
+    assert row_of(found, "gaf_volume_drop_rate", "north")["status"] == "pass", "of the last accepted delivery"
+    assert (
+        found.filter(pl.col("site_id") == "south")["held_delivery"].null_count() == found["site_id"].eq("south").sum()
+    )
+    only = judge_warehouse(path, library, TODAY, "south")
+    assert only.equals(found.filter(pl.col("site_id") == "south"))
 
 
 def measures_schema(path: Path, library: Library) -> pl.Schema:

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from assets.ingestion.readers import delimited, lines
+from assets.ingestion.readers import cuts, delimited, lines
 from assets.ingestion.readers.lines import split_lines
 from assets.ingestion.readers.protocol import SOURCE_ROW, ReadError, SourceFrame, UnreadableRow, read_file
 from assets.ingestion.readers.records import Dialect, split_records
@@ -137,6 +137,7 @@ def _awkward(seed: int) -> tuple[str, Dialect]:
     dialect = Dialect(dice.choice(",;\t|"), dice.choice("\"'"))
     cells = ["1", "", " ", "7", "NA", "Åse", " x ", "#NULL!", dialect.quote * 2, dialect.quote + " " + dialect.quote]
     cells += [f"{dialect.quote}a{dialect.delimiter}b{dialect.quote * 2}c{dialect.quote}", "2026-01-02"]
+    cells += ["abcd", "abcde", "abcdefgh", "abcdefghijkl", "abcdefghijklm", "\u00a0x\u2003", "ÅÅ", "Å" * 7]
     if seed % 4 == 0:
         cells += [f"a{dialect.quote}b", dialect.quote + "line\nbreak" + dialect.quote]
     lines = [dialect.delimiter.join(["id", "b", "c", "d"] + [""] * (seed % 2))]
@@ -177,6 +178,7 @@ def test_both_ways_agree_on_any_heap_of_quotes_delimiters_and_line_ends() -> Non
 def test_lines_are_told_apart_the_same_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     for size in (1, 7, 64):
         monkeypatch.setattr(lines, "_BLOCK_BYTES", size)
+        monkeypatch.setattr(cuts, "_CELLS_AT_ONCE", size)
         for seed in range(0, 120, 7):
             text, dialect = _awkward(seed)
             fast, careful = split_lines(text, dialect, "x"), split_records(text, dialect, "x")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.publishing.browsing import open_page
 from tests.publishing.conftest import Pages
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 PAGES = (
     "public/index.html",
     "network/index.html",
@@ -19,38 +17,10 @@ PAGES = (
 )
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs Chromium on the path")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
-
-
-def _open(browser: sync_api.Browser, path: Path, width: int, scheme: str) -> tuple[sync_api.Page, list[str]]:
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    context.set_offline(True)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request",
-        lambda request: complaints.append(request.url) if not request.url.startswith(("file:", "data:")) else None,
-    )
-    page.goto(path.as_uri(), wait_until="load")
-    return page, complaints
-
-
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (360, "dark")])
-def test_offline_quiet_and_inside_the_screen(
-    browser: sync_api.Browser, pages: Pages, name: str, width: int, scheme: str
-) -> None:
-    page, complaints = _open(browser, pages.published / name, width, scheme)
+def test_offline_quiet_and_inside_the_screen(browser: Any, pages: Pages, name: str, width: int, scheme: str) -> None:
+    page, complaints = open_page(browser, pages.published / name, width, scheme)
     if "figures" in name:
         page.wait_for_selector("#figure svg")
     assert complaints == []
@@ -60,8 +30,8 @@ def test_offline_quiet_and_inside_the_screen(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", [*PAGES[:2], PAGES[3]])
-def test_text_stands_out_from_its_ground(browser: sync_api.Browser, pages: Pages, name: str, scheme: str) -> None:
-    page, _ = _open(browser, pages.published / name, 1200, scheme)
+def test_text_stands_out_from_its_ground(browser: Any, pages: Pages, name: str, scheme: str) -> None:
+    page, _ = open_page(browser, pages.published / name, 1200, scheme)
     worst = page.evaluate(
         """() => {
           const light = c => { const v = c.match(/[\\d.]+/g).slice(0, 3).map(x => x / 255)
@@ -80,8 +50,8 @@ def test_text_stands_out_from_its_ground(browser: sync_api.Browser, pages: Pages
     page.context.close()
 
 
-def test_order_and_filters_live_in_the_address(browser: sync_api.Browser, pages: Pages) -> None:
-    page, complaints = _open(browser, pages.published / "network/index.html", 1200, "light")
+def test_order_and_filters_live_in_the_address(browser: Any, pages: Pages) -> None:
+    page, complaints = open_page(browser, pages.published / "network/index.html", 1200, "light")
     names = """[...document.querySelectorAll('#call ~ .scroll tbody th')]
         .filter(e => !e.closest('[hidden]')).map(e => e.innerText)"""
     assert page.evaluate(names)[1] == "Northern Clinic"
@@ -89,7 +59,7 @@ def test_order_and_filters_live_in_the_address(browser: sync_api.Browser, pages:
     assert page.evaluate(names)[1:3] == ["Eastern Day Unit", "Northern Clinic"]
     page.select_option("[data-filter=unit]", "north")
     assert page.evaluate(names) == ["Northern Clinic"]
-    assert page.inner_text("#filtered") == "Shown: Northern Clinic only."
+    assert page.inner_text("#filtered") == "Shown: Northern Clinic only. 21 overdue, received 89\u202f% (256 of 289)."
     assert page.evaluate("location.hash") == "#order=name&unit=north"
     page.reload()
     assert page.evaluate(names) == ["Northern Clinic"]
@@ -99,8 +69,8 @@ def test_order_and_filters_live_in_the_address(browser: sync_api.Browser, pages:
     page.context.close()
 
 
-def test_the_interactive_figure_changes_its_outcome(browser: sync_api.Browser, pages: Pages) -> None:
-    page, complaints = _open(browser, pages.published / PAGES[2], 1200, "light")
+def test_the_interactive_figure_changes_its_outcome(browser: Any, pages: Pages) -> None:
+    page, complaints = open_page(browser, pages.published / PAGES[2], 1200, "light")
     page.wait_for_selector("#figure select")
     before = page.inner_html("#figure svg")
     page.select_option("#figure select", label="Task")

@@ -10,7 +10,7 @@ import pytest
 from assets.publishing import formatting, words
 from assets.publishing.disclosure import Disclosure
 from assets.publishing.units import Delivery, column_names, state_of
-from tests.publishing.conftest import make_library
+from tests.publishing.small_library import make_library
 
 
 @pytest.mark.parametrize(

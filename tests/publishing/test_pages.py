@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from assets.publishing.publish import publish
-from tests.publishing.conftest import ALLIANCE, OUTCOMES, RUN, TRIAL, Pages, make_library
+from tests.publishing.conftest import RUN, Pages
+from tests.publishing.small_library import ALLIANCE, OUTCOMES, TRIAL, make_library
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 OUTSIDE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
@@ -175,24 +176,49 @@ def test_a_part_that_gives_the_rest_away_is_held_back(published_with: Callable[.
     assert "57" not in Page(tmp_path / "again" / "public" / "index.html").words.partition("Assessments")[2].split()
 
 
+def _network(pages: Pages, name: str) -> str:
+    return Page(pages.published / "network" / name).words
+
+
 def test_n_of_n_is_printed_and_nothing_expected_is_not_applicable(pages: Pages) -> None:
-    words = Page(pages.published / "network" / "index.html").words
-    assert re.search(r"\d+/15 \d+ %", words)
-    source = (pages.published / "network" / "index.html").read_text(encoding="utf-8")
+    assert re.search(r"\d+/\d+ \d+ %", _network(pages, "completeness.html"))
+    source = (pages.published / "network" / "completeness.html").read_text(encoding="utf-8")
     assert "Eastern Day Unit, baseline: nothing expected" in source
-    assert "62 of 105" in words
-    assert "3 of 1260 answers lie outside their range." in words
-    assert "could not be checked n/a" in words
+    judged = _network(pages, "expectations.html")
+    assert "62 of 105" in judged
+    assert "3 of 1260 answers lie outside their range." in judged
+    assert "could not be checked n/a" in judged
 
 
-def test_the_network_page_speaks_the_fields_words(pages: Pages) -> None:
-    words = Page(pages.published / "network" / "index.html").words
-    assert "3 answers outside 1–7 (WAI-SR item 5)" in words
-    assert "5 rows without a date or an occasion" in words
-    assert "620 = 610 accepted + 10 quarantined" in words
-    assert "comment_2 , ny_kolonne" in words
-    assert "WAI-SR at month 9" in words
-    assert "does not add up" not in words
+def test_the_network_pages_speak_the_fields_words(pages: Pages) -> None:
+    unit = _network(pages, "units/north.html")
+    assert "3 answers outside 1–7 (WAI-SR item 5)" in unit
+    assert "5 rows without a date or an occasion" in unit
+    assert "620 = 610 accepted + 10 quarantined" in unit
+    assert "comment_2 , ny_kolonne" in unit
+    assert "WAI-SR at month 27" in unit
+    assert "does not add up" not in unit
+    assert "Answers outside 1–7 (WAI-SR item 5)" in _network(pages, "findings.html")
+
+
+def test_a_unit_that_is_held_stays_and_every_table_of_it_says_so(pages: Pages) -> None:
+    told = "the last delivery is held back; the numbers rest on the delivery of 15 September 2026."
+    for path in _html(pages.published / "network"):
+        source = path.read_text(encoding="utf-8")
+        if path.parent.name == "units" and path.name != "south.html":
+            assert "held back; the numbers" not in source
+            continue
+        for section in re.findall(r"<section.*?</section>", source, re.DOTALL):
+            if re.search(r"<t[hd][^>]*>(<span class=.held.*?)?[^<]*(<a[^>]*>)?&lt;script", section):
+                assert told in section.replace("\xa0", " "), (path.name, section[:200])
+    card = Page(pages.published / "sites" / "south" / "report.html").words
+    assert "Every table here rests on the delivery of 15 September 2026." in card
+    for name in ("units", "completeness", "trend", "findings", "expectations"):
+        table = pl.read_parquet(pages.published / "network" / "tables" / f"{name}.parquet")
+        held = table.filter(pl.col("site_id") == "south")
+        assert held.height > 0
+        assert set(held["is_held"]) == {True}
+        assert set(held["rests_on_delivery"]) == {"2026-09-15"}
 
 
 def test_the_network_page_holds_no_patient(pages: Pages) -> None:
@@ -277,4 +303,4 @@ def test_another_day_decides_what_is_late(pages: Pages, tmp_path: Path) -> None:
     publish(pages.warehouse, pages.library, tmp_path, type(RUN)(None, dt.date(2026, 12, 24), "0.1.0"))
     words = Page(tmp_path / "network" / "index.html").words
     assert "1 of 4 units is up to date" in words
-    assert "units on 24 December 2026" in words
+    assert "units this week, 24 December 2026" in words

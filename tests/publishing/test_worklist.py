@@ -21,7 +21,8 @@ from assets.publishing.worklist_files import write_worklist
 from assets.spreadsheet import harmless, restored, write_csv
 from codebook.library import Library
 from codebook.outgoing import CsvDialect
-from tests.publishing.conftest import TODAY, make_library
+from tests.publishing.small_ledger import TODAY
+from tests.publishing.small_library import make_library
 
 FINDINGS: list[dict[str, Any]] = [
     {

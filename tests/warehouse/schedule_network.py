@@ -23,7 +23,7 @@ from codebook.site import Site
 FIRST, SECOND = "2026-06-30", "2026-09-30"
 THROUGH = {FIRST: dt.date(2026, 6, 25), SECOND: dt.date(2026, 9, 25)}
 INSTRUMENTS = {key: i for key, i in load_instruments().items() if key in small.FIRST_SIX}
-BUILT = "+completeness +assessment +trend +coverage"
+BUILT = "+completeness +assessment +episode +trend +coverage"
 """What these tests look at, and everything that it stands on."""
 
 

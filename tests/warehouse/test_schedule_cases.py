@@ -4,7 +4,7 @@ How a case is read: `course` (admitted, started, discharged, because, arm; by de
 2026-01-01) and perhaps `again`, the same patient's next course. `came`: name of an assessment → instrument, occasion,
 date, months (- for none), `second` where it came with the second delivery. `first`, `later` (`_again`): occasion, or
 occasion/instrument → due date, status, the assessment that belongs to it, (reason); or absent. `extra`: what belongs to
-no due point.
+no due point. `coverage`, `trend`, `quarters`: what the tables of rates say of the unit, under the first clock.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import small_network as small
 import yaml
 
 from assets.ingestion.answers import DUE_ANSWER_SCHEMA
+from assets.ingestion.counts import TREATED_SCHEMA
 
 FILE = Path(__file__).with_name("schedule_cases.yaml")
 DECLARED = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -30,6 +31,16 @@ STEPS = {"first": (dt.date(2026, 7, 1), dt.date(2026, 7, 1)), "later": (dt.date(
 COUNTED = {"received_on_time", "received_early", "received_late", "overdue", "missed"}
 EXPECTED = re.compile(r"^(?P<due>\S+) (?P<status>\S+)(?: (?P<key>\w+))?(?: \((?P<reason>.+)\))?$")
 Rows = dict[tuple[str, str, str], dict[str, Any]]
+Built = dict[str, tuple[Rows, dict[str, str | None]]]
+RATES = {
+    "coverage": "SELECT site_id, period_start || ' ' || period_end || ' ' || n_treated, n_registered, coverage_rate "
+    "FROM quality.coverage",
+    "trend": "SELECT site_id, month, n_due, n_received, n_received_on_time, n_overdue, n_assessments "
+    "FROM quality.trend",
+    "quarters": "SELECT site_id, instrument || ' ' || occasion || ' ' || due_quarter, n_expected, n_received, "
+    "received_rate FROM quality.completeness_quarter",
+}
+RATED = [(number, name) for number, case in enumerate(CASES) for name in RATES if name in case]
 
 
 def site_of(number: int) -> str:
@@ -115,9 +126,18 @@ def answers(library: Any) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=DUE_ANSWER_SCHEMA, orient="row")
 
 
+def treated() -> pl.DataFrame:
+    rows = []
+    for number, case in enumerate(CASES):
+        for period in case.get("coverage", {}):
+            start, end, n = period.split()
+            rows.append((site_of(number), small.day(start), small.day(end), int(n)))
+    return pl.DataFrame(rows, schema=TREATED_SCHEMA, orient="row")
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Rows, dict[str, str | None]]]:
-    """By step: due points by episode, occasion and instrument; and the timing of every assessment."""
+def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, dict[str, list[tuple[Any, ...]]]]:
+    """By step: due points by episode, occasion and instrument, and the timing of every assessment; and the rates."""
     root = tmp_path_factory.mktemp("cases")
     sites = {site_of(n): case.get("schedule", "plain") for n, case in enumerate(CASES)}
     library = net.library(root, DECLARED["schedules"], sites)
@@ -130,15 +150,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Rows, dic
         deliveries.append(net.delivery(site_of(number), net.FIRST, through))
         if case.get("second"):
             deliveries.append(net.delivery(site_of(number), net.SECOND, net.THROUGH[net.SECOND]))
-    found = {}
+    found: Built = {}
+    rates: dict[str, list[tuple[Any, ...]]] = {}
     for step, (today, as_of) in STEPS.items():
-        with net.build(library, deliveries, today, as_of, answers(library)) as warehouse:
+        with net.build(library, deliveries, today, as_of, answers(library), treated()) as warehouse:
             points = warehouse.execute("SELECT * FROM quality.expected_assessment").pl()
             timing = warehouse.execute("SELECT assessment_id, timing FROM harmonised.assessment").fetchall()
+            rates = rates or {name: warehouse.execute(sql).fetchall() for name, sql in RATES.items()}
         rows = {(r["episode_id"], r["occasion"], r["instrument"]): r for r in points.iter_rows(named=True)}
         assert len(rows) == points.height
         found[step] = rows, dict(timing)
-    return found
+    return found, rates
+
+
+@pytest.fixture(scope="module")
+def built(everything: tuple[Built, dict[str, list[tuple[Any, ...]]]]) -> Built:
+    return everything[0]
 
 
 def test_there_are_cases_enough() -> None:
@@ -147,7 +174,7 @@ def test_there_are_cases_enough() -> None:
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[case["case"] for case in CASES])
-def test_case(number: int, built: dict[str, tuple[Rows, dict[str, str | None]]]) -> None:
+def test_case(number: int, built: Built) -> None:
     case = CASES[number]
     wrong = []
     for step, (rows, timing) in built.items():
@@ -164,6 +191,13 @@ def test_case(number: int, built: dict[str, tuple[Rows, dict[str, str | None]]])
             if assessment in belonging or timing[assessment] not in {"unscheduled", None}:
                 wrong.append(f"{step}: {key} belongs to a due point ({timing[assessment]})")
     assert not wrong, "; ".join(wrong)
+
+
+@pytest.mark.parametrize(("number", "name"), RATED, ids=[f"{CASES[n]['case']}: {name}" for n, name in RATED])
+def test_rates(number: int, name: str, everything: tuple[Built, dict[str, list[tuple[Any, ...]]]]) -> None:
+    rows = [row for row in everything[1][name] if row[0] == site_of(number)]
+    got = {str(key): " ".join(str(value) for value in values) for _, key, *values in rows}
+    assert got == {str(key): text for key, text in CASES[number][name].items()}
 
 
 def found(rows: Rows, episode: str, place: str, prefix: str) -> str:

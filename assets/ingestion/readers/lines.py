@@ -1,7 +1,8 @@
-"""Delimited text, the fast way: lines are told apart by their bytes, and polars splits those that are whole records.
+"""Delimited text, the fast way: lines are told apart by their bytes, and those that are whole records are cut.
 
-What belongs here: finding out, cheaply and for every line, that it is one record with as many cells as the header.
-What does not: whatever is not; such lines go to the careful way (`records`), one by one.
+What belongs here: finding out, cheaply and for every line, that it is one record with as many cells as the header, and
+where each of them ends. What does not: cutting the cells (`cuts`), and lines that are no whole records: those go to the
+careful way (`records`), one by one.
 
 A line is whole where its quotes come in pairs, each pair opens and closes a cell, and a quote inside is doubled. Then
 no cell goes on in the next line, and a delimiter counts where it stands outside quotes.
@@ -17,33 +18,36 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from assets.ingestion.readers.cuts import Bytes, Lines, Places, cut
 from assets.ingestion.readers.protocol import (
     MAXIMUM_UNREADABLE,
     SOURCE_ROW,
     ReadError,
     UnreadableRow,
-    clean,
     header_names,
     too_many_unreadable,
 )
 from assets.ingestion.readers.records import MAXIMUM_CELL, Dialect, Record, Split, collect, one_record
 
-_BLOCK_BYTES = 1 << 24
-"""So many bytes are looked at together: the masks over them take a few times as much memory."""
+_BLOCK_BYTES = 1 << 22
+"""So many bytes are looked at together: what is noted of them takes a few times as much memory."""
+_LARGEST_BLOCK = (1 << 31) - 1
+"""Places are noted in 32 bits; a block is larger than asked for where one line is."""
 _NEWLINE = 10
-_BLANKS = (9, 11, 12, 13, 32)
-_HIGHEST_BLANK = max(_BLANKS)
-_WIDE_BLANKS = (0xC285, 0xC2A0, 0xE19A, 0xE280, 0xE281, 0xE380)
-"""How blanks beyond ASCII begin in UTF-8; so do a few other signs, such as dashes."""
 
 
 def split_lines(text: str, dialect: Dialect, relative: str, title_rows: int = 0) -> Split | None:
     """Text with a header as a frame, or None where the careful way must do it (NUL bytes, bare carriage returns,
-    delimiters beyond ASCII, a header over several lines). Arguments and errors as in `delimited.split_text`.
+    delimiters beyond ASCII, a header over several lines, a line of gigabytes). Arguments and errors as in
+    `delimited.split_text`.
     """
     if "\0" in text or "\r" in text or not (dialect.delimiter + dialect.quote).isascii():
         return None
-    lines = _Lines(text.encode(), dialect)
+    data = (text if text.endswith("\n") else text + "\n").encode()
+    spans = list(_blocks(data))
+    if max(end - begin for begin, end in spans) > _LARGEST_BLOCK:
+        return None
+    lines = _Lines(data, spans, dialect)
     occupied = np.flatnonzero(lines.ends > lines.starts)
     occupied = occupied[occupied >= title_rows]
     if not occupied.size:
@@ -61,8 +65,8 @@ def split_lines(text: str, dialect: Dialect, relative: str, title_rows: int = 0)
     if n_short > MAXIMUM_UNREADABLE:
         raise too_many_unreadable(relative)
     careful += [one_record(lines, int(line), dialect)[0] for line in body[~is_even]]
-    split = _parse(lines, body[is_even], header, names, dialect)
-    if split is None or not careful:
+    split = _cut(lines, body[is_even], header, names)
+    if not careful:
         return split
     other = collect(sorted(careful), names)
     frame = pl.concat([split.frame, other.frame]).sort(SOURCE_ROW) if other.frame.height else split.frame
@@ -84,28 +88,11 @@ def _careful_records(
     return found, taken
 
 
-def _parse(
-    lines: _Lines, chosen: npt.NDArray[np.int64], header: Sequence[str], names: Sequence[str], dialect: Dialect
-) -> Split | None:
-    """One row per chosen line, or None should polars see other rows or cells than were counted."""
+def _cut(lines: _Lines, chosen: npt.NDArray[np.int64], header: Sequence[str], names: Sequence[str]) -> Split:
+    """One row per chosen line, each of which has as many cells as the header; what it has beyond the names is told."""
     extra = [f"\0{position}" for position in range(len(header) - len(names))]
     columns = [*names, *extra]
-    if not chosen.size:
-        frame = pl.DataFrame({name: pl.Series(name, [], dtype=pl.String) for name in columns})
-    else:
-        data = lines.joined(chosen)
-        frame = pl.read_csv(
-            data,
-            has_header=False,
-            new_columns=columns,
-            infer_schema=False,
-            separator=dialect.delimiter,
-            quote_char=dialect.quote,
-        )
-        if frame.shape != (chosen.size, len(columns)):
-            return None
-        if (is_padded := _is_padded(data, dialect)) or dialect.quote.encode() in data:
-            frame = clean(frame, is_padded)  # else every cell stands as it is, and the blank ones are null already
+    frame = pl.concat([pl.DataFrame(schema=dict.fromkeys(columns, pl.String)), *lines.cut(chosen, columns)])
     frame = frame.with_columns(pl.Series(SOURCE_ROW, chosen + 1, dtype=pl.Int64))
     unreadable: list[UnreadableRow] = []
     if extra:
@@ -118,28 +105,31 @@ def _parse(
 
 @dataclass(frozen=True)
 class _Block:
-    """Per line of a block: where it begins and ends (its `\\n` left out), whether it is whole, and how many cells."""
+    """Some lines. Per line: where it begins and ends (its `\\n` left out), whether it is whole, how many cells it has.
 
-    starts: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]
+    All places count from the block's own beginning; `delimiters` are those outside quotes, of one line after the other.
+    """
+
+    data: Bytes
+    starts: Places
+    ends: Places
     is_whole: npt.NDArray[np.bool_]
-    n_cells: npt.NDArray[np.int64]
-
-
-_NOWHERE: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-_NO_LINES = _Block(_NOWHERE, _NOWHERE, _NOWHERE.astype(np.bool_), _NOWHERE)
+    n_cells: Places
+    delimiters: Places
+    has_quotes: bool
 
 
 class _Lines(Sequence[str]):
     """The lines of a text as bytes; an item is a line as text, with its `\\n`."""
 
-    def __init__(self, data: bytes, dialect: Dialect) -> None:
-        self._data = data
-        blocks = [_look(data, begin, end, dialect) for begin, end in _blocks(data)] if data else [_NO_LINES]
-        self.starts = np.concatenate([block.starts for block in blocks])
-        self.ends = np.concatenate([block.ends for block in blocks])
-        self.is_whole = np.concatenate([block.is_whole for block in blocks])
-        self.n_cells = np.concatenate([block.n_cells for block in blocks])
+    def __init__(self, data: bytes, spans: Sequence[tuple[int, int]], dialect: Dialect) -> None:
+        self._data, self._dialect = data, dialect
+        self._blocks = [_look(data, begin, end, dialect) for begin, end in spans]
+        begins = np.repeat([begin for begin, _ in spans], [block.starts.size for block in self._blocks])
+        self.starts = np.concatenate([block.starts for block in self._blocks]) + begins
+        self.ends = np.concatenate([block.ends for block in self._blocks]) + begins
+        self.is_whole = np.concatenate([block.is_whole for block in self._blocks])
+        self.n_cells = np.concatenate([block.n_cells for block in self._blocks])
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -153,13 +143,22 @@ class _Lines(Sequence[str]):
             return [self[position] for position in range(*index.indices(len(self)))]
         return self._data[self.starts[index] : self.ends[index] + 1].decode()
 
-    def joined(self, chosen: npt.NDArray[np.int64]) -> bytes:
-        """The chosen lines one behind the other."""
-        gaps = np.flatnonzero(np.diff(chosen) != 1)
-        firsts = chosen[np.concatenate([[0], gaps + 1])]
-        lasts = chosen[np.concatenate([gaps, [chosen.size - 1]])]
-        view = memoryview(self._data)
-        return b"".join(view[self.starts[a] : self.ends[b] + 1] for a, b in zip(firsts, lasts, strict=True))
+    def cut(self, chosen: npt.NDArray[np.int64], columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """The cells of the chosen lines, which all have as many as there are columns, block by block."""
+        is_chosen = np.zeros(len(self), dtype=np.bool_)
+        is_chosen[chosen] = True
+        begin = 0
+        for block in self._blocks:
+            own = is_chosen[begin : begin + block.starts.size]
+            begin += block.starts.size
+            if not own.any():
+                continue
+            kept = block.delimiters
+            if not own.all():
+                kept = kept[np.repeat(own, block.n_cells - 1)]
+            delimiters = kept.reshape(-1, len(columns) - 1)
+            lines = Lines(block.data, block.starts[own], block.ends[own], delimiters, block.has_quotes)
+            yield cut(lines, columns, self._dialect)
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
@@ -176,79 +175,63 @@ def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _look(data: bytes, begin: int, end: int, dialect: Dialect) -> _Block:
-    """Tell the lines of one block apart."""
-    block: npt.NDArray[np.uint8] = np.frombuffer(data, dtype=np.uint8, count=end - begin, offset=begin)
-    ends = np.flatnonzero(block == _NEWLINE)
-    if not ends.size or ends[-1] != block.size - 1:
-        ends = np.append(ends, block.size)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    is_delimiter = block == ord(dialect.delimiter)
-    is_quote = block == ord(dialect.quote)
+    """Tell the lines of one block apart; it ends with a line feed."""
+    block: Bytes = np.frombuffer(data, dtype=np.uint8, count=end - begin, offset=begin)
+    ends = _places(block, _NEWLINE)
+    starts = np.concatenate([np.zeros(1, dtype=np.int32), ends[:-1] + np.int32(1)])
+    delimiters = _places(block, ord(dialect.delimiter))
+    quotes = _places(block, ord(dialect.quote))
     is_whole = ends - starts <= MAXIMUM_CELL
-    n_delimiters = np.add.reduceat(is_delimiter.view(np.int8), starts, dtype=np.int64)
-    if is_quote.any():
-        is_sound, n_quoted = _quoted(block, starts, is_quote, is_delimiter)
-        is_whole &= is_sound
-        n_delimiters -= n_quoted
-    return _Block(starts + begin, ends + begin, is_whole, n_delimiters + 1)
+    if quotes.size:
+        delimiters = delimiters[~_are_quoted(delimiters, quotes, ends)]
+        is_whole &= _are_sound(block, quotes, ends, ord(dialect.delimiter))
+    n_cells = _per_line(delimiters, ends) + 1
+    return _Block(block, starts, ends, is_whole, n_cells, delimiters, bool(quotes.size))
 
 
-def _quoted(
-    block: npt.NDArray[np.uint8],
-    starts: npt.NDArray[np.int64],
-    is_quote: npt.NDArray[np.bool_],
-    is_delimiter: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Per line: whether its quotes are those of a whole record, and how many delimiters stand between quotes."""
-    quotes = np.flatnonzero(is_quote)
-    line = np.searchsorted(starts, quotes, side="right") - 1
-    before = np.concatenate([[0], np.cumsum(np.bincount(line, minlength=starts.size))])
-    n_quotes = np.diff(before)
-    opens = (np.arange(quotes.size) - before[line]) % 2 == 0
-    edge = is_delimiter | (block == _NEWLINE)
-    follows_edge = (quotes == 0) | edge[quotes - 1]
-    follows_quote = (quotes > 0) & is_quote[quotes - 1]
-    last = block.size - 1
-    leads_to_edge = (quotes == last) | edge[np.minimum(quotes + 1, last)]
-    leads_to_quote = (quotes < last) & is_quote[np.minimum(quotes + 1, last)]
+def _places(block: Bytes, sign: int) -> Places:
+    return np.flatnonzero(block == sign).astype(np.int32)
+
+
+def _per_line(places: Places, ends: Places) -> Places:
+    """How many of the places each line holds."""
+    return np.diff(np.searchsorted(places, ends), prepend=0).astype(np.int32)
+
+
+def _spans(quotes: Places, ends: Places) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Per quote: whether it opens (the first, third … of its line), and the line it stands in."""
+    n_quotes = _per_line(quotes, ends)
+    line = np.repeat(np.arange(ends.size), n_quotes)
+    before = np.cumsum(n_quotes) - n_quotes
+    return (np.arange(quotes.size) - before[line]) % 2 == 0, line
+
+
+def _are_quoted(delimiters: Places, quotes: Places, ends: Places) -> npt.NDArray[np.bool_]:
+    """Which delimiters stand between a quote that opens and the next one of the line."""
+    opens, line = _spans(quotes, ends)
+    pairs = np.flatnonzero(opens[:-1] & (line[:-1] == line[1:]))
+    first, behind = np.searchsorted(delimiters, quotes[pairs]), np.searchsorted(delimiters, quotes[pairs + 1])
+    holds_any = behind > first
+    steps = np.zeros(delimiters.size + 1, dtype=np.int8)
+    steps[first[holds_any]] += 1
+    steps[behind[holds_any]] -= 1
+    is_quoted: npt.NDArray[np.bool_] = np.cumsum(steps[:-1], dtype=np.int8) > 0
+    return is_quoted
+
+
+def _are_sound(block: Bytes, quotes: Places, ends: Places, delimiter: int) -> npt.NDArray[np.bool_]:
+    """Per line: whether its quotes are those of a whole record."""
+    opens, line = _spans(quotes, ends)
+    before, behind = block[quotes - 1], block[quotes + 1]
+    follows_edge = (quotes == 0) | (before == delimiter) | (before == _NEWLINE)
+    leads_to_edge = (behind == delimiter) | (behind == _NEWLINE)
     # An opening quote begins its cell, or is the second of a doubled one; a closing quote likewise.
+    is_doubled = np.zeros(quotes.size, dtype=np.bool_)
+    is_doubled[:-1] = (np.diff(quotes) == 1) & (line[1:] == line[:-1])
     is_second = np.zeros(quotes.size, dtype=np.bool_)
-    is_second[1:] = follows_quote[1:] & (line[1:] == line[:-1])
-    is_sound = np.where(opens, follows_edge | is_second, leads_to_edge | leads_to_quote)
-    n_unsound = np.bincount(line[~is_sound], minlength=starts.size)
+    is_second[1:] = is_doubled[:-1]
+    is_sound = np.where(opens, follows_edge | is_second, leads_to_edge | is_doubled)
+    n_quotes = np.bincount(line, minlength=ends.size)
+    n_unsound = np.bincount(line[~is_sound], minlength=ends.size)
     is_sound_line: npt.NDArray[np.bool_] = (n_quotes % 2 == 0) & (n_unsound == 0)
-    spans = np.flatnonzero(opens[:-1] & ~opens[1:] & (line[:-1] == line[1:]) & (np.diff(quotes) > 1))
-    n_quoted = np.zeros(starts.size, dtype=np.int64)
-    if spans.size:
-        edges = np.column_stack((quotes[spans], quotes[spans + 1])).ravel()
-        within = np.add.reduceat(is_delimiter.view(np.int8), edges, dtype=np.int64)[::2]
-        np.add.at(n_quoted, line[spans], within)
-    return is_sound_line, n_quoted
-
-
-def _is_padded(data: bytes, dialect: Dialect) -> bool:
-    """False where surely no cell begins or ends with a blank."""
-    whole: npt.NDArray[np.uint8] = np.frombuffer(data, dtype=np.uint8)
-    is_blank, is_edge = np.zeros(256, dtype=np.bool_), np.zeros(256, dtype=np.bool_)
-    is_edge[[_NEWLINE, ord(dialect.delimiter)]] = True
-    is_blank[list(_BLANKS)] = True
-    is_blank &= ~is_edge
-    is_ascii, quote, last = data.isascii(), ord(dialect.quote), whole.size - 1
-    if is_blank[whole[0]] or is_blank[whole[-1]]:
-        return True
-    for begin in range(0, whole.size, _BLOCK_BYTES):
-        part = whole[begin : begin + _BLOCK_BYTES]
-        if not is_ascii:
-            leads = np.flatnonzero(part >= 0xC2) + begin
-            if np.isin(whole[leads] * np.uint16(256) + whole[leads + 1], _WIDE_BLANKS).any():
-                return True
-        low = np.flatnonzero((part <= _HIGHEST_BLANK) & (part != _NEWLINE) & (part != ord(dialect.delimiter)))
-        blanks = low[is_blank[part[low]]] + begin
-        for step in (-1, 1):
-            beside = whole[blanks + step]
-            # A quote is the edge of a cell where it stands alone: a doubled one is part of the cell's text.
-            beyond = blanks + 2 * step
-            is_alone = (beyond < 0) | (beyond > last) | (whole[np.clip(beyond, 0, last)] != quote)
-            if (is_edge[beside] | ((beside == quote) & is_alone)).any():
-                return True
-    return False
+    return is_sound_line

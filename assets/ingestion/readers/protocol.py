@@ -164,9 +164,9 @@ def text_frame(columns: Mapping[str, Iterable[str | None]], source_rows: Sequenc
     return clean(pl.DataFrame([*series, pl.Series(SOURCE_ROW, source_rows, dtype=pl.Int64)]))
 
 
-def clean(frame: pl.DataFrame, is_padded: bool = True) -> pl.DataFrame:
-    """Strip surrounding blanks from every text column (unless none is `is_padded`); what is blank then is null."""
-    stripped = frame.with_columns(pl.col(pl.String).str.strip_chars()) if is_padded else frame
+def clean(frame: pl.DataFrame) -> pl.DataFrame:
+    """Strip surrounding blanks from every text column; what is blank then is null."""
+    stripped = frame.with_columns(pl.col(pl.String).str.strip_chars())
     shortest = stripped.select(pl.col(pl.String).str.len_bytes().min())
     blank = [column.name for column in shortest if column.item() == 0]
     return stripped.with_columns(pl.when(pl.col(blank) != "").then(pl.col(blank))) if blank else stripped

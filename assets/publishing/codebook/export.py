@@ -189,7 +189,7 @@ def _missing_rule(scale: Scale) -> dict[str, object]:
 
 def page(instruments: Mapping[str, Instrument], code_version: str, is_synthetic: bool = False) -> str:
     """One self-contained, searchable page; `is_synthetic`: it stands beside results from synthetic data."""
-    from assets.publishing.publish import environment
+    from assets.publishing.rendering import environment
 
     rows = [
         {
