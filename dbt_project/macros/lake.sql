@@ -36,6 +36,24 @@
         where (counted.is_latest or counted.mode = 'increment' or vanished.record_id is not null)
 {% endmacro %}
 
+{#- Whose a form is, when it was and where it came from, of the rows that `current_forms` lets through. -#}
+{% macro form_columns(instrument, family) -%}
+        lake.assessment_id,
+        coalesce(vanished.successor_episode_id, lake.episode_id) as episode_id,
+        lake.patient_id,
+        lake.site as site_id,
+        '{{ instrument }}' as instrument,
+        '{{ family }}' as family,
+        lake.version,
+        lake.rater,
+        lake.assessment_date,
+        lake.declared_months,
+        lake.occasion,
+        lake.sequence,
+        lake.delivery,
+        vanished.record_id is not null as is_vanished
+{%- endmacro %}
+
 {#- FROM and WHERE of the forms of one instrument that count, each once: `lake` and `vanished` name their columns. -#}
 {% macro current_forms(instrument) %}
         from {{ current_files(instrument, source('lake', 'assessment'), source('inputs', 'delivery'), ref('stg_vanished')) }} as lake

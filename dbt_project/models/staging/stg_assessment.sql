@@ -17,23 +17,10 @@ with form as (
     {%- for key, family in instrument_families() %}
     {%- set own = versions | selectattr('instrument', 'equalto', key) | list %}
     select
-        lake.assessment_id,
-        coalesce(vanished.successor_episode_id, lake.episode_id) as episode_id,
-        lake.patient_id,
-        lake.site as site_id,
-        '{{ key }}' as instrument,
-        '{{ family }}' as family,
-        lake.version,
-        lake.rater,
-        lake.assessment_date,
-        lake.declared_months,
-        lake.occasion,
-        lake.sequence,
+        {{ form_columns(key, family) }},
         lake.content_hash,
-        lake.delivery,
         lake.source_file,
         lake.source_row,
-        vanished.record_id is not null as is_vanished,
         {{ items_of_version(key) }} as n_items,
         cast({{ count_of(range(1, n_items[key] + 1), false) }} as integer) as n_answered
         {%- for item in range(1, n_columns + 1) %},

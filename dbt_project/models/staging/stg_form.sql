@@ -19,20 +19,7 @@ select
 from (
     {%- for key, family in instrument_families() %}
     select
-        lake.assessment_id,
-        coalesce(vanished.successor_episode_id, lake.episode_id) as episode_id,
-        lake.patient_id,
-        lake.site as site_id,
-        '{{ key }}' as instrument,
-        '{{ family }}' as family,
-        lake.version,
-        lake.rater,
-        lake.assessment_date,
-        lake.declared_months,
-        lake.occasion,
-        lake.sequence,
-        lake.delivery,
-        vanished.record_id is not null as is_vanished
+        {{ form_columns(key, family) }}
     {{ current_forms(key) }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
