@@ -12,7 +12,8 @@ import duckdb
 import polars as pl
 
 ROOT = Path(__file__).resolve().parents[2]
-CLOCK_COLUMNS = {"received_at"}
+BUILD_COLUMNS = {"received_at", "course_no"}
+"""Clocks, and numbers by which one build joins its tables."""
 TRIALS = {
     "btheb/2003-01-01": ["trials/btheb.csv"],
     "helpfull/2010-01-01": ["trials/HELPfull.csv"],
@@ -70,7 +71,7 @@ class Flow:
 
 
 def tables(warehouse: Path) -> dict[str, str]:
-    """Every table of a warehouse as sorted CSV, clock columns left out."""
+    """Every table of a warehouse as sorted CSV, without what holds for one build only."""
     found: dict[str, str] = {}
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         names = connection.execute(
@@ -78,7 +79,7 @@ def tables(warehouse: Path) -> dict[str, str]:
         ).fetchall()
         for schema, name in names:
             frame = connection.execute(f'select * from "{schema}"."{name}"').pl()
-            frame = frame.select([c for c in frame.columns if c not in CLOCK_COLUMNS])
+            frame = frame.select([c for c in frame.columns if c not in BUILD_COLUMNS])
             frame = frame.select(pl.all().cast(pl.String))
             found[f"{schema}.{name}"] = frame.sort(frame.columns).write_csv()
     return found

@@ -56,6 +56,9 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Flow:
     people_network.write_network(root)
     later = [person for person in people_network.people() if person.unit == "south" and person.ref != "S-05"]
     people_network.deliver(root, "south", later, "2014-05-20")
+    (root / "counts").mkdir()
+    treated = "period_start,period_end,n_treated\n2013-01-01,2013-12-31,4\n2014-01-01,2014-12-31,some\n"
+    (root / "counts" / "north.csv").write_text(treated, encoding="utf-8")
     say("key", "--network", root)
     return run(root)
 
@@ -78,6 +81,14 @@ def settled(known: Flow, tmp_path_factory: pytest.TempPathFactory) -> Flow:
     answer = f"finding_id;due_point_id;answer;comment\n{asked[0]};;confirmed;looked it up\n;{due};in progress;\n"
     (root / "answers" / "south" / "2014-05-25.csv").write_text(answer, encoding="utf-8")
     return run(root)
+
+
+def test_the_treated_are_counted_against_the_registered(known: Flow) -> None:
+    """Three people in north had begun a course by the end of 2013; a row that is wrong is told and left out."""
+    assert known.rows("select site_id, n_treated, n_registered, coverage_rate from quality.coverage") == [
+        ("north", 4, 3, 0.75)
+    ]
+    assert "counts/north.csv, row 3, column n_treated: not a whole number of patients" in known.done.stdout
 
 
 def test_one_national_number_in_two_units_is_one_patient_with_two_courses(known: Flow) -> None:
