@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
-import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from assets.alerts.alert import FailedRun
-
-Event = Literal["sent", "refused", "failed_run"]
+from assets.append_only import append_rows, read_rows
 
 
 class BusyError(Exception):
@@ -66,39 +63,22 @@ def sending(state: Path) -> Iterator[None]:
 
 def append_told(state: Path, told: Told, kind: str, site: str | None) -> None:
     """Write down one message."""
-    _append(state, {"event": told.event, "key": told.key, "kind": kind, "site": site, "date": told.date})
+    row = {"event": told.event, "key": told.key, "kind": kind, "site": site, "date": told.date}
+    append_rows(record_file(state), [row])
 
 
 def append_failed(state: Path, failed: FailedRun) -> None:
     """Write down that a run failed, so that it is told even where the server cannot be reached now."""
-    _append(state, {"event": "failed_run", **asdict(failed)})
+    append_rows(record_file(state), [{"event": "failed_run", **asdict(failed)}])
 
 
 def read_record(state: Path) -> Record:
     """What was written; a line that a crash cut off is passed over."""
     told, failed = [], []
-    for row in _rows(record_file(state)):
+    for row in read_rows(record_file(state)):
         if row["event"] == "failed_run":
             date = dt.date.fromisoformat(row["date"])
             failed.append(FailedRun(row["job"], row["site"], row["run"], date, row["trouble"]))
         else:
             told.append(Told(row["key"], row["event"], dt.date.fromisoformat(row["date"])))
     return Record(tuple(told), tuple(failed))
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue
-
-
-def _append(state: Path, row: dict[str, Any]) -> None:
-    path = record_file(state)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    is_cut_off = path.is_file() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    with path.open("a", encoding="utf-8") as file:
-        file.write(("\n" if is_cut_off else "") + json.dumps(row, default=str, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())

@@ -7,14 +7,14 @@ finding's status is (SQL, quality.finding), and the command (`orchestration.find
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
+
+from assets.append_only import append_rows, read_rows
 
 ACCEPTANCE_SCHEMA: dict[str, pl.DataType] = {
     "site_id": pl.String(),
@@ -45,27 +45,13 @@ def decisions_file(state: Path, site: str) -> Path:
 
 def append_decision(state: Path, site: str, decision: Decision) -> None:
     """Add one decision, forced to disk."""
-    path = decisions_file(state, site)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(asdict(decision), default=str, sort_keys=True, ensure_ascii=False)
-    is_cut_off = path.is_file() and not path.read_bytes().endswith(b"\n")
-    with path.open("a", encoding="utf-8") as file:
-        file.write(("\n" if is_cut_off else "") + line + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    append_rows(decisions_file(state, site), [asdict(decision)])
 
 
 def read_decisions(state: Path, site: str, as_of: dt.date | None = None) -> list[Decision]:
     """Decisions about a site's findings, oldest first, those of `as_of` and before; a line cut off is passed over."""
-    path = decisions_file(state, site)
-    if not path.is_file():
-        return []
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            data = json.loads(line)
-        except json.JSONDecodeError:
-            continue
+    for data in read_rows(decisions_file(state, site)):
         data["at"] = dt.date.fromisoformat(data["at"])
         data["until_date"] = dt.date.fromisoformat(data["until_date"]) if data["until_date"] else None
         found.append(Decision(**data))

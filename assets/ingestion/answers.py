@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from assets.append_only import append_rows, read_rows
 from assets.ingestion.answer_sheet import IDS, Kind, answer_sheet, missing_columns, said_in
 from assets.ingestion.readers.protocol import ReadError
 from checks.leaks import LeakScanner, scanner_for
@@ -111,14 +110,10 @@ def take_answers(library: Library, today: dt.date) -> None:
         new = [path for path in _files(library, site) if path.name not in known and not scanner.leaks(path.name)]
         if not new:
             continue
-        ledger = _ledger(library.folder.state, site)
-        ledger.parent.mkdir(parents=True, exist_ok=True)
-        with ledger.open("a", encoding="utf-8") as file:
-            for path in new:
-                row = {"file": path.name, "sha256": _sha256(path), "received_date": _date_of(path.name, today)}
-                file.write(json.dumps(row, sort_keys=True, default=str) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        rows = [
+            {"file": path.name, "sha256": _sha256(path), "received_date": _date_of(path.name, today)} for path in new
+        ]
+        append_rows(_ledger(library.folder.state, site), rows)
 
 
 def read_answers(library: Library, as_of: dt.date | None = None) -> Answers:
@@ -199,13 +194,8 @@ def _ledger(state: Path, site: str) -> Path:
 
 def _known(state: Path, site: str) -> dict[str, tuple[str, dt.date]]:
     """File → its fingerprint and its day."""
-    path = _ledger(state, site)
     known: dict[str, tuple[str, dt.date]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
+    for row in read_rows(_ledger(state, site)):
         known.setdefault(row["file"], (row["sha256"], dt.date.fromisoformat(row["received_date"])))
     return known
 

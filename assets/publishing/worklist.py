@@ -67,16 +67,13 @@ def due_points(warehouse: Warehouse, today: dt.date) -> pl.DataFrame:
     """
     if not warehouse.has("quality.expected_assessment"):
         return pl.DataFrame()
-    frame = warehouse.frame(
-        "select * from quality.expected_assessment where status = 'overdue' "
-        f"or (status in ('open', 'upcoming') and due_date <= date '{today}' + {DUE_WITHIN_DAYS})"
+    last = today + dt.timedelta(days=DUE_WITHIN_DAYS)
+    return warehouse.frame(
+        "select point.*, course.admission_date from quality.expected_assessment as point "
+        "left join harmonised.episode as course on point.episode_id = course.episode_id "
+        "where (point.status = 'overdue' or (point.status in ('open', 'upcoming') "
+        f"and point.due_date <= date '{last}')) and (point.answer is null or point.answer not in {EXPLAINED})"
     )
-    if "answer" in frame.columns:
-        frame = frame.filter(~pl.col("answer").is_in(EXPLAINED).fill_null(False))
-    if not warehouse.has("harmonised.episode"):
-        return frame
-    courses = warehouse.frame("select episode_id, admission_date from harmonised.episode")
-    return frame.join(courses, on="episode_id", how="left")
 
 
 def worklist(

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from assets.append_only import append_rows, read_rows
 from assets.ingestion.answer_sheet import Kind, answer_sheet, listed_ids
 from assets.ingestion.answers import read_answers
 from codebook.library import Library
@@ -72,18 +71,13 @@ def record_sent(library: Library, site: str, date: dt.date) -> SentList:
     ids = listed_ids(answer_sheet(path, library.network.limits).frame)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     sent = SentList(date, digest, tuple(ids["finding"]), tuple(ids["due_point"]))
-    _append(sent_file(library.folder.state, site), json.dumps(asdict(sent), default=str, sort_keys=True))
+    append_rows(sent_file(library.folder.state, site), [asdict(sent)])
     return sent
 
 
 def sent_lists(state: Path, site: str) -> Iterator[SentList]:
     """Every list that a unit was sent, in the order in which that was said; a line cut off is passed over."""
-    path = sent_file(state, site)
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
+    for row in read_rows(sent_file(state, site)):
         day = dt.date.fromisoformat(row["sent_date"])
         yield SentList(day, row["sha256"], tuple(row["finding_ids"]), tuple(row["due_point_ids"]))
 
@@ -103,12 +97,3 @@ def read(library: Library, as_of: dt.date | None = None) -> dict[str, WorklistLi
         since = {what for what, date in answered.get(site, ()) if date >= last.sent_date}
         lives[site] = WorklistLife(last.sent_date, len(last.ids()), len(last.ids() & since))
     return lives
-
-
-def _append(path: Path, line: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    is_cut_off = path.is_file() and not path.read_bytes().endswith(b"\n")
-    with path.open("a", encoding="utf-8") as file:
-        file.write(("\n" if is_cut_off else "") + line + "\n")
-        file.flush()
-        os.fsync(file.fileno())

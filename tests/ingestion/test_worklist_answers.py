@@ -152,7 +152,7 @@ def test_decisions_are_appended_and_the_last_counts(tmp_path: Path) -> None:
     append_decision(tmp_path, "unit", Decision("f1", "accept", "known", "kn", day, dt.date(2014, 1, 1)))
     with decisions_file(tmp_path, "unit").open("a", encoding="utf-8") as file:
         file.write('{"finding_id": "cut')
-    append_decision(tmp_path, "unit", Decision("f1", "reopen", "after all", "kn", day + dt.timedelta(days=2)))
+    append_decision(tmp_path, "unit", Decision("f1", "reopen", "after\u2028all", "kn", day + dt.timedelta(days=2)))
     assert [decision.action for decision in read_decisions(tmp_path, "unit")] == ["accept", "reopen"]
     assert acceptance_frame(tmp_path, ["unit", "none"]).rows() == [
         ("unit", "f1", False, None, None, dt.date(2013, 7, 3))

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner, Result
 
 from assets.alerts.record import read_record
 from assets.ingestion.receipts import Receipt, append_receipt
 from assets.run_context import DELIVERY_TAG
 from codebook.network import NetworkFolder
 from orchestration.alert_sensors import alerts, failed_runs
+from orchestration.cli import app
 from orchestration.instance import open_instance
 from simulation.demo import write_demo
 from tests.alerts.mail_server import MailServer, free_port, serving
@@ -149,19 +151,19 @@ def test_a_delivery_that_the_gate_held_is_the_units_matter(
 
 
 def test_the_command_shows_and_sends(network: Callable[..., NetworkFolder], mail: MailServer) -> None:
-    def concord(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from orchestration.cli import main; main()", "alerts", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    def concord(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["alerts", *arguments])
 
     network(mail.port, is_enabled=False)
     shown = concord()
-    assert shown.stdout.splitlines()[0] == "to north  North: no delivery since 2016-11-01  (would be sent)"
-    assert concord("--send").returncode == 2
+    assert shown.output.splitlines()[0] == "to north  North: no delivery since 2016-11-01  (would be sent)"
+    assert concord("--send").exit_code == 2
     network(free_port())
     failed = concord("--send")
-    assert failed.returncode == 1 and "cannot be reached" in failed.stdout
+    assert failed.exit_code == 1 and "cannot be reached" in failed.output
     network(mail.port)
     done = concord("--send")
-    assert (done.returncode, done.stdout) == (0, "Alerts: 1 sent.\n")
+    assert (done.exit_code, done.output) == (0, "Alerts: 1 sent.\n")
     assert mail.to() == ["north@example.org"]
-    assert "(was told lately)" in concord("--dry-run").stdout
+    assert "(was told lately)" in concord("--dry-run").output
+    assert concord("--today", "2016-11-20").output == "Nothing to tell.\n"

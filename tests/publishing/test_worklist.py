@@ -12,13 +12,16 @@ from xml.etree import ElementTree
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from assets.ingestion.answer_sheet import DUE_ANSWERS, FINDING_ANSWERS
 from assets.ingestion.answers import read_answers, take_answers
 from assets.publishing.local_refs import local_refs
 from assets.publishing.worklist import COLUMNS, sentence, worklist
 from assets.publishing.worklist_files import write_worklist
-from assets.spreadsheet import harmless, restored, write_csv
+from assets.spreadsheet import harmless, is_computed, restored, write_csv
 from codebook.library import Library
 from codebook.outgoing import CsvDialect
 from tests.publishing.small_ledger import TODAY
@@ -161,6 +164,14 @@ def test_nothing_is_a_formula_and_numbers_stay_numbers(library: Library, tmp_pat
     assert restored(made).equals(signs)
 
 
+@given(st.lists(st.text(alphabet="=+-@'\t\r\n a1", max_size=6), min_size=1, max_size=8))
+def test_any_text_comes_back_and_none_is_computed(texts: list[str]) -> None:
+    frame = pl.DataFrame({"text": texts})
+    made = harmless(frame)
+    assert not any(is_computed(text) for text in made["text"])
+    assert restored(made).equals(frame)
+
+
 def test_each_row_offers_the_answers_that_fit_it(library: Library, tmp_path: Path) -> None:
     write_worklist(of_north(library), tmp_path / "worklist", DIALECT)
     book = Book(tmp_path / "worklist.xlsx")
@@ -182,6 +193,8 @@ def test_csv_speaks_the_networks_dialect(tmp_path: Path) -> None:
     frame = pl.DataFrame({"unit": ["Ørsta", "−2"], "share": [0.5, 1.0], "n": [1, -2]})
     write_csv(frame, tmp_path / "out.csv", NORWEGIAN)
     assert (tmp_path / "out.csv").read_bytes().decode("cp1252") == "unit;share;n\nØrsta;0,5;1\n?2;1,0;-2\n"
+    with pytest.raises(ValidationError, match="delimiter and decimal must differ"):
+        CsvDialect(delimiter=",", decimal=",")
 
 
 SAID = {
