@@ -20,28 +20,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from benchmarks.ingestion import run_command
 from benchmarks.pages import answers
 from benchmarks.quality_network import write_network
 
-ROOT = Path(__file__).resolve().parent.parent
 LEDGER = "+completeness +coverage +trend"
 SLOWEST = 10
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What one process and its children took, and what it printed."""
+class StepCost(NamedTuple):
+    """Seconds of the clock, CPU seconds and megabytes of one process and its children, and what it printed."""
 
     seconds: float
     cpu: float
@@ -65,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         network = chosen.network or Path(folder) / "network"
         if not (network / "network.yaml").is_file():
-            _tell("network", Cost(0, 0, 0, dict(write_network(network, chosen.sites, chosen.patients))))
+            _tell("network", StepCost(0, 0, 0, dict(write_network(network, chosen.sites, chosen.patients))))
         print(f"{'':16}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}")
         costs = {}
         for step in STEPS:
@@ -74,25 +70,17 @@ def main() -> None:
                 _tell(step, costs[step])
     week = [cost for step, cost in costs.items() if step not in {"ledger", "filters"}]
     most = max((cost.megabytes for cost in week), default=0)
-    _tell("together", Cost(sum(cost.seconds for cost in week), sum(cost.cpu for cost in week), most, {}))
+    _tell("together", StepCost(sum(cost.seconds for cost in week), sum(cost.cpu for cost in week), most, {}))
     print(json.dumps({step: [round(c.seconds, 1), round(c.cpu, 1), round(c.megabytes)] for step, c in costs.items()}))
 
 
-def run(step: str, network: Path) -> Cost:
+def run(step: str, network: Path) -> StepCost:
     """One step in a process of its own, under the settings that `concord` gives itself when it starts."""
     start = "import orchestration; from benchmarks.quality import main; main()"
-    command = [sys.executable, "-c", start, "--child", step, str(network)]
     started = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{step} ended with {process.returncode}")
-    said = json.loads(printed.splitlines()[-1])
-    megabytes = max(used.ru_maxrss / 1024, said.pop("children_megabytes"))
-    return Cost(time.monotonic() - started, used.ru_utime + used.ru_stime, megabytes, said)
+    cost = run_command(["-c", start, "--child", step, str(network)])
+    megabytes = max(cost.megabytes, cost.printed.pop("children_megabytes"))
+    return StepCost(time.monotonic() - started, cost.cpu, megabytes, cost.printed)
 
 
 def ledger(network: Path) -> dict[str, Any]:
@@ -194,7 +182,7 @@ STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-def _tell(step: str, cost: Cost) -> None:
+def _tell(step: str, cost: StepCost) -> None:
     print(f"{step:16}{cost.seconds:9.1f}{cost.cpu:9.1f}{cost.megabytes:9.0f}")
     for name, value in cost.printed.items():
         print(f"  {name:40}{value:>12,}")

@@ -79,8 +79,8 @@ def contract(
 ) -> DataFrameSchema:
     """The pandera schema of one table of the lake.
 
-    The range of every item is one check over the whole table, several times as fast as a check per column; with
-    `is_each_item_told` it is one per column, which says where a breach is.
+    Types and ranges of the items are one check over the whole table, several times as fast as a column's own checks are
+    for each; with `is_each_item_told` they are the columns' own, which say where a breach is.
     """
     import pandera.polars as pa
 
@@ -88,6 +88,7 @@ def contract(
     unique = "assessment_id" if instrument else UNIQUE.get(name)
     ranges = _item_ranges(instrument) if instrument else {}
     checks: dict[str, list[pa.Check]] = {column: [] for column in columns}
+    told = dict(columns)
     whole: list[pa.Check] = []
     if instrument:
         checks["version"].append(pa.Check.isin([version.key for version in instrument.versions]))
@@ -95,21 +96,26 @@ def contract(
         if is_each_item_told:
             checks |= {column: [pa.Check.in_range(*bounds)] for column, bounds in ranges.items()}
         else:
-            whole.append(pa.Check(partial(_are_in_range, ranges), name="in_range"))
+            told = {column: dtype for column, dtype in columns.items() if column not in ranges}
+            whole.append(pa.Check(partial(_are_answers, columns, ranges), name="in_range"))
+    is_whole = told.keys() == columns.keys()
     return pa.DataFrameSchema(
         {
             column: pa.Column(dtype, nullable=column not in required, unique=column == unique, checks=checks[column])
-            for column, dtype in columns.items()
+            for column, dtype in told.items()
         },
         checks=whole,
-        strict=True,
-        ordered=True,
+        strict=is_whole,
+        ordered=is_whole,
         name=name,
     )
 
 
-def _are_in_range(ranges: Mapping[str, tuple[int, int]], data: PolarsData) -> pl.LazyFrame:
-    """One row: whether every answer of each item lies in the item's range."""
+def _are_answers(columns: Columns, ranges: Mapping[str, tuple[int, int]], data: PolarsData) -> pl.LazyFrame:
+    """One row: whether the columns are those of the table, and every answer of each item lies in the item's range."""
+    there = data.lazyframe.collect_schema()
+    if list(there.items()) != list(columns.items()):
+        return data.lazyframe.select(pl.lit(False).alias("are_answers"))
     return data.lazyframe.select(
         pl.all_horizontal([pl.col(column).is_between(*bounds).all() for column, bounds in ranges.items()])
     )

@@ -135,6 +135,8 @@ def finding_frame(
     instrument: str | None = None,
 ) -> pl.DataFrame:
     """One finding per row of `rows`, which brings source_file, source_row, entity and any of the ids."""
+    if not rows.height:
+        return empty_findings()
     constants = {
         "rule": rule,
         "class": kind,

@@ -67,11 +67,12 @@ class Pseudonymiser:
 
     def _digests(self, kind: Kind, texts: Sequence[str]) -> list[str]:
         """HMAC-SHA-256 as RFC 2104 says, with the key's two blocks hashed once and not once per text."""
-        inner, outer, letter = self._inner.copy(), self._outer, LETTERS[kind]
+        inner, letter = self._inner.copy(), LETTERS[kind]
         inner.update(f"{kind}{SEPARATOR}".encode())
+        begun_within, begun_around = inner.copy, self._outer.copy
         digests = []
         for text in texts:
-            within, around = inner.copy(), outer.copy()
+            within, around = begun_within(), begun_around()
             within.update(text.encode())
             around.update(within.digest())
             digests.append(letter + around.hexdigest()[:ID_HEX])

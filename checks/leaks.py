@@ -68,8 +68,8 @@ _WORD = r"[^\p{L}\p{N}]+"
 class LeakScanner:
     """What to look for, made ready once per delivery. Needles are words between blanks."""
 
-    needles: tuple[str, ...]
-    common: tuple[str, ...]
+    needles: pl.Series
+    common: pl.Series
     kinds: tuple[NationalNumber, ...]
     is_any_national: bool
     patterns: tuple[str, ...]
@@ -120,9 +120,7 @@ class LeakScanner:
     @cached_property
     def _by_first_word(self) -> list[pl.DataFrame]:
         return [
-            pl.DataFrame({"needle": pl.Series(needles, dtype=pl.String)}).with_columns(
-                pl.col("needle").str.extract(r"^ ([^ ]+)").alias("first")
-            )
+            needles.to_frame("needle").with_columns(pl.col("needle").str.extract(r"^ ([^ ]+)").alias("first"))
             for needles in (self.needles, self.common)
         ]
 
@@ -162,7 +160,7 @@ def scanner_for(
         common_words: the network's own, beside the built-in ones.
         as_of: the day of the texts (`checks.national_numbers`).
     """
-    everyday = COMMON_WORDS | {word.lower() for word in common_words}
+    everyday = pl.Series([*COMMON_WORDS, *(word.lower() for word in common_words)], dtype=pl.String).implode()
     written = pl.Series("text", sorted(set(people)), dtype=pl.String)
     forms = pl.DataFrame({"text": written}).select(
         ~pl.col("text").str.contains(r"\p{L}").alias("is_number"),
@@ -175,23 +173,30 @@ def scanner_for(
     long = {name: pl.col(name).str.replace_all(" ", "", literal=True).str.len_chars() >= shortest for name in SPELT}
     is_whole = pl.col("is_no_name") | (n_words > LONGEST_NAME)
     is_only_word = is_whole & (n_words == 1) & long["words"]
-    whole = {
-        *forms.filter(long["words"] & (pl.col("is_number") | (n_words > 1)) | is_only_word)["words"],
-        *forms.filter(long["joined"] & (pl.col("is_number") | (n_words > 1)))["joined"],
-    }
+    is_joined = pl.col("is_number") | (n_words > 1)
     split = forms.filter(~is_whole)["words"].str.split(" ").explode().unique()
-    parts = set(split.filter(split.str.len_chars() >= SHORTEST_PART))
-    common = parts & everyday
-    rare = parts - common
-    genitives = {f"{part}s" for part in rare} - everyday
+    part = split.filter(split.str.len_chars() >= SHORTEST_PART)
+    is_everyday = part.is_in(everyday)
+    rare, common = part.filter(~is_everyday), part.filter(is_everyday)
+    genitives = rare + "s"
+    needles = [
+        forms.filter(long["words"] & is_joined | is_only_word)["words"],
+        forms.filter(long["joined"] & is_joined)["joined"],
+        _alone(rare),
+        _alone(genitives.filter(~genitives.is_in(everyday))),
+    ]
     return LeakScanner(
-        needles=tuple(sorted({*whole, *(f" {part} " for part in rare | genitives)})),
-        common=tuple(sorted(f" {part} " for part in common)),
+        needles=pl.concat([needle.alias("needle") for needle in needles]).unique().sort(),
+        common=_alone(common).sort(),
         kinds=tuple(dict.fromkeys(kinds)),
         is_any_national=is_any_national,
         patterns=tuple((patterns or {}).values()),
         as_of=as_of,
     )
+
+
+def _alone(words: pl.Series) -> pl.Series:
+    return words.to_frame("needle").select(pl.format(" {} ", "needle"))["needle"]
 
 
 def _words(text: pl.Expr) -> pl.Expr:

@@ -106,19 +106,6 @@ def load_library(root: Path) -> Library:
     raise DeclarationError(problems)
 
 
-def load_schedules(folder: Path = BUILT_IN_SCHEDULES) -> dict[str, Schedule]:
-    """Schedules of one folder by name.
-
-    Raises:
-        DeclarationError: a file does not fit, or its name is not its key.
-    """
-    problems: list[Problem] = []
-    schedules = _load_folder(folder, Schedule, lambda item: item.name, problems)
-    if problems:
-        raise DeclarationError(problems)
-    return schedules
-
-
 def _with_built_in(
     own: dict[str, Schedule], network: Network, sites: dict[str, Site], problems: list[Problem]
 ) -> dict[str, Schedule]:

@@ -57,6 +57,7 @@ def dropped(export: SiteExport) -> list[Decline]:
     return [
         Decline(export.site, export.deliveries[-1], "drop", key, n_forms=len(rows), note=note)
         for key, rows in export.left_out.items()
+        if len(rows)
     ]
 
 
@@ -92,6 +93,8 @@ def _drifting(export: SiteExport, instrument: Instrument, rng: np.random.Generat
     high = top - items // 4
     items[moved] = np.where(items[moved] >= 0, high[moved], items[moved])
     export.forms[DRIFTING] = replace(form, items=items)
+    if not moved.any():
+        return
     yield Decline(
         export.site,
         export.deliveries[-1],

@@ -19,6 +19,7 @@ from codebook.instrument import Instrument
 from codebook.library import load_instruments
 from codebook.network import NetworkFolder
 from simulation.answers import fill_in
+from simulation.counts import treated_of
 from simulation.declines import Decline, decline, dropped
 from simulation.defects import Defect, plant
 from simulation.export import KINDS, DeliveryView, SiteExport, people_of, view
@@ -75,6 +76,8 @@ def write_demo(
         export, defects, declined = make_site(population, number, site, seed, instruments)
         truth.extend(defects)
         declines.extend(declined)
+        if (treated := treated_of(export)) is not None:
+            treated.write_csv(directory / "counts" / f"{site}.csv")
         n_assessments += sum(form.n for form in export.forms.values())
         for delivery in range(len(export.deliveries)):
             seen = view(export, delivery)
@@ -119,7 +122,7 @@ def _require_empty(directory: Path) -> None:
 
 
 def _write_declarations(folder: NetworkFolder, patients: int, sites: int, seed: int) -> None:
-    for path in (folder.sites, folder.schedules, folder.analyses, folder.root / "secrets"):
+    for path in (folder.sites, folder.schedules, folder.analyses, folder.root / "secrets", folder.root / "counts"):
         path.mkdir(parents=True)
     for name in ("network.yaml", *_analyses()):
         (folder.root / name).write_bytes((TEMPLATES / name).read_bytes())

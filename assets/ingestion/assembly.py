@@ -89,9 +89,9 @@ class Settled:
         return pl.concat([pl.DataFrame(schema=facts.table_columns(name)), *self.lines.get(name, [])])
 
     def taken_rows(self) -> pl.DataFrame:
-        """Rows (source_file, source_row, each once) of which a mapping took something."""
+        """Rows (source_file, source_row; some more than once) of which a mapping took something."""
         taken = [rows.select(ROW) for rows in (*self.taken, *(done.rows for done in self.placed))]
-        return pl.concat(taken).unique()
+        return pl.concat(taken)
 
 
 def assemble(

@@ -75,7 +75,7 @@ def _settle(sources: list[IdentifiedSource], rejected: pl.DataFrame, context: Co
             rejections.append(rows.rejection(reader.ids.name(lost), ROW_EPISODE_UNKNOWN))
             reader.frame = reader.frame.filter(pl.col("episode_id").is_not_null())
         _read_row_by_row(reader, mapping, context, settled)
-    if settled.placed:
+    if any(rows.height for done in settled.placed for rows in done.lost.values()):
         taken = settled.taken_rows()
         timeless, findings = forms.settle_lost(settled.placed, taken)
         rejections.append(timeless)

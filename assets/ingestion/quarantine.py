@@ -20,10 +20,10 @@ def quarantine_frame(held: pl.DataFrame, sources: list[LandedSource]) -> pl.Data
     for source in sources:
         frame = source.arrived.join(held, on=list(ROW_COLUMNS), how="semi")
         hidden = personal_columns(source.mapping) | source.identifiers
-        keep = [c for c in frame.columns if is_exported(c) and plain(c) not in hidden]
-        for row in frame.iter_rows(named=True):
-            place = (row["source_file"], row["source_row"])
-            content = {plain(c): row[c] for c in keep if row[c] is not None}
+        names = {c: plain(c) for c in frame.columns if is_exported(c) and plain(c) not in hidden}
+        cells = frame.select(*names).iter_rows()
+        for place, row in zip(frame.select(*ROW_COLUMNS).iter_rows(), cells, strict=True):
+            content = {name: text for name, text in zip(names.values(), row, strict=True) if text is not None}
             contents.setdefault(place, json.dumps(content, ensure_ascii=False, sort_keys=True))
     texts = [contents.get((file, row)) for file, row in held.select(*ROW_COLUMNS).iter_rows()]
     return held.select(

@@ -68,6 +68,9 @@ def statuses(root: Path) -> dict[str, str]:
     return {row["finding_id"]: row["status"] for row in csv.DictReader(io.StringIO(asked.stdout))}
 
 
+DUE_SQL = "select due_point_id, status, reason, answer from quality.expected_assessment"
+
+
 @dataclass(frozen=True)
 class Answered:
     """A demo whose units sent worklists back, before and after: north an XLSX, south a CSV as Excel saves it."""
@@ -80,11 +83,6 @@ class Answered:
 
     def listed(self, site: str, column: str) -> set[str]:
         return set(worklist_of(self.root, site)[column].drop_nulls())
-
-    def due_points(self) -> dict[str, tuple[object, ...]]:
-        flow = Flow(self.root, self.done)
-        rows = flow.rows("select due_point_id, status, reason, answer from quality.expected_assessment")
-        return {str(key): rest for key, *rest in rows}
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +138,33 @@ def test_a_worklist_sent_answered_and_put_back_closes_the_findings_that_it_answe
     assert "answers/north/other.csv: row 2 has a finding_id that is none of this unit's" in answered.done.stdout
 
 
+def test_a_worklist_put_back_explains_what_was_due(demo: Flow, answered: Answered) -> None:
+    before = {str(key): rest for key, *rest in demo.rows(DUE_SQL)}
+    after = {str(key): rest for key, *rest in Flow(answered.root, answered.done).rows(DUE_SQL)}
+    asked = answered.sent["south"]["due_point_id"].drop_nulls()
+    explained = [due for due in asked if due in answered.given]
+    assert len(explained) == 4 and {before[due][0] for due in explained} == {"overdue"}
+    fates = {
+        "refused": ["missed", "refused", "refused"],
+        "left": ["not_expected", "left", "left"],
+        "not given": ["not_expected", "not given", "not_given"],
+        "unobtainable": ["missed", "unobtainable", "unobtainable"],
+    }
+    assert {due: after[due] for due in explained} == {due: fates[answered.given[due]] for due in explained}
+    assert {due: fate for due, fate in after.items() if due not in explained} == {
+        due: fate for due, fate in before.items() if due not in explained
+    }
+    assert answered.listed("south", "due_point_id") == set(asked) - set(explained)
+
+
 def test_how_many_answers_came_back_is_told(answered: Answered) -> None:
     told = concord("worklist", "list", "--network", answered.root).stdout.splitlines()
     sizes = {site: frame.height for site, frame in answered.sent.items()}
+    day = load_library(answered.root).network.today
     assert told == [
         "east: never sent",
-        f"north: sent 2017-01-09, answers 1 of {sizes['north']}",
-        f"south: sent 2017-01-09, answers 7 of {sizes['south']}",
+        f"north: sent {day}, answers 1 of {sizes['north']}",
+        f"south: sent {day}, answers 7 of {sizes['south']}",
         "west: never sent",
     ]
 

@@ -15,7 +15,7 @@ import xlsxwriter
 from flows import concord
 from people_network import DELIVERY, Person
 
-INPUTS = {"landing", "sites", "schedules", "analyses", "instruments", "secrets", "answers"}
+INPUTS = {"landing", "sites", "schedules", "analyses", "instruments", "secrets", "answers", "counts"}
 NAMES = [person.name for person in people_network.people()]
 PLANTED = [
     *sorted({part for name in NAMES for part in name.split()}),

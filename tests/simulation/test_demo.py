@@ -237,3 +237,12 @@ def test_user_missing_values_are_declared_in_the_spss_file(demo: Path) -> None:
     assert meta.missing_ranges["BSI_1"][0]["lo"] == 9
     assert meta.variable_value_labels["TIME"][7] == "Discharge"
     assert "SYNTHETIC" in meta.file_label
+
+
+def test_three_units_count_whom_they_treated(demo: Path) -> None:
+    files = sorted((demo / "counts").iterdir())
+    assert [path.stem for path in files] == ["east", "north", "south"]
+    for path in files:
+        counts = pl.read_csv(path, try_parse_dates=True)
+        assert counts["period_start"].dt.year().to_list() == list(range(2010, 2017))
+        assert counts["n_treated"].min() > 0

@@ -36,13 +36,6 @@ select
     instrument,
     occasion,
     due_quarter,
-    n_expected,
-    n_received,
-    n_scorable,
-    n_items_expected,
-    n_items_answered,
-    {{ rate('n_received', 'n_expected') }} as received_rate,
-    {{ rate('n_scorable', 'n_expected') }} as scorable_rate,
-    {{ rate('n_items_answered', 'n_items_expected') }} as answered_rate,
+    {{ completeness_rates() }},
     occasion_order
 from counted
