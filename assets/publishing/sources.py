@@ -40,12 +40,8 @@ class Warehouse:
 
     def __init__(self, path: Path) -> None:
         self._connection = duckdb.connect(str(path), read_only=True, config={"threads": 1})
-        rows = self._connection.execute(
-            "select table_schema || '.' || table_name, column_name from information_schema.columns"
-        ).fetchall()
-        self._columns: dict[str, set[str]] = {}
-        for table, column in rows:
-            self._columns.setdefault(table, set()).add(column)
+        rows = self._connection.execute("select table_schema, table_name from information_schema.tables").fetchall()
+        self._tables = {(schema, name) for schema, name in rows}
 
     def __enter__(self) -> Self:
         return self
@@ -57,11 +53,8 @@ class Warehouse:
 
     def has(self, table: str) -> bool:
         """Whether `schema.name` was built (a network without analyses has no results)."""
-        return table in self._columns
-
-    def has_column(self, table: str, column: str) -> bool:
-        """Whether `schema.name` was built with this column."""
-        return column in self._columns.get(table, ())
+        schema, name = table.split(".")
+        return (schema, name) in self._tables
 
     def frame(self, sql: str) -> pl.DataFrame:
         """The whole answer of a query, in the order the query asks for."""

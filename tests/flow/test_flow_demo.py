@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from statistics import fmean, pvariance
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from flows import Flow
 
 from checks.keys import load_key
 from codebook.library import load_library
+from tests.publishing.browsing import open_page, stays_inside
 
 BALANCE_SQL = """
 select site_id, delivery, n_rows_landed, n_rows_accepted + n_rows_quarantined,
@@ -90,6 +92,42 @@ def test_planted_declines_are_found_where_they_were_planted_and_nowhere_else(dem
     }
     assert left_out
     assert left_out <= set(overdue)
+
+
+def test_planted_declines_show_on_the_overview_without_scrolling(demo: Flow, browser: Any) -> None:
+    """Each unit and form that a decline was planted in stands above the fold, under its heading."""
+    page, complaints = open_page(browser, demo.root / "published" / "network" / "index.html")
+    lines = page.evaluate(
+        """() => [...document.querySelectorAll('.attention li')].map(e => [
+            [...e.closest('.look').classList].find(name => name.startsWith('look-')).slice(5),
+            e.dataset.unit, e.innerText, e.getBoundingClientRect().bottom])"""
+    )
+    assert complaints == []
+    assert max(bottom for *_, bottom in lines) < 800
+    with (demo.root / "truth" / "quality.csv").open(encoding="utf-8") as file:
+        planted = {(row["decline"], row["site"], row["instrument"]) for row in csv.DictReader(file)}
+    assert {decline for decline, *_ in planted} == {"overdue", "drift", "drop"}
+    for decline, site, instrument in planted:
+        own = [text for kind, unit, text, _ in lines if (kind, unit) == (decline, site)]
+        assert own, (decline, site)
+        if decline != "overdue":
+            assert any(instrument.upper().replace("_", "-") in text for text in own), (decline, site, own)
+    for site, n in demo.rows(
+        "select site_id, count(*) from quality.expected_assessment where status = 'overdue' group by all"
+    ):
+        assert any(f": {n} overdue" in text for kind, unit, text, _ in lines if (kind, unit) == ("overdue", site))
+    page.context.close()
+
+
+def test_every_quality_page_of_the_demo_works_offline_on_a_phone(demo: Flow, browser: Any) -> None:
+    published = demo.root / "published"
+    pages = [*sorted((published / "network").rglob("*.html")), *sorted((published / "sites").glob("*/report.html"))]
+    assert len(pages) == 7 + 4 + 4
+    for path in pages:
+        page, complaints = open_page(browser, path, width=390)
+        assert complaints == [], path.name
+        assert stays_inside(page), path.name
+        page.context.close()
 
 
 def test_the_last_deliveries_are_the_weeks_news(demo: Flow) -> None:

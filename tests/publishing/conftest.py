@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ def make_warehouse(path: Path, *, n_poor: int = 24, has_results: bool = True) ->
         pl.lit("wai_sr_7").alias("version"),
         pl.int_range(pl.len()).cast(pl.String).str.zfill(4).alias("assessment_id"),
         pl.lit("m09").alias("occasion"),
+        pl.lit("patient").alias("rater"),
         pl.lit(TODAY).alias("assessment_date"),
     )
     quarantine = pl.DataFrame(
@@ -45,7 +47,9 @@ def make_warehouse(path: Path, *, n_poor: int = 24, has_results: bool = True) ->
     )
     tables = {
         "harmonised.patient": patients,
-        "harmonised.episode": panel.select("episode_id", "patient_id", "site_id").unique(maintain_order=True),
+        "harmonised.episode": panel.select(
+            "episode_id", "patient_id", "site_id", pl.lit(dt.date(2023, 5, 2)).alias("admission_date")
+        ).unique(maintain_order=True),
         "harmonised.assessment": assessment,
         "quality.delivery": ledger.deliveries(),
         "quality.finding": ledger.findings(),

@@ -109,6 +109,10 @@ def expected() -> pl.DataFrame:
         pl.format("e{}", pl.col("number").cast(pl.String).str.zfill(3)).alias("episode_id"),
         pl.format("p{}", pl.col("number").cast(pl.String).str.zfill(3)).alias("patient_id"),
         pl.format("{}-Q{}", day.dt.year(), day.dt.quarter()).alias("due_quarter"),
+        pl.lit("patient").alias("rater"),
+        (day - pl.duration(days=30)).alias("opens_date"),
+        (day + pl.duration(days=60)).alias("closes_date"),
+        pl.lit(None, pl.String).alias("answer"),
         (status.str.starts_with("received") | status.is_in(["overdue", "missed"])).alias("is_counted"),
     ).drop("number")
 
@@ -160,11 +164,11 @@ def trend(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def change() -> pl.DataFrame:
-    """Seven days: North has three more overdue and one resolved; findings came and went."""
+    """Seven days: North has three more overdue and one resolved, West one given up; findings came and went."""
     rows = [
         ("north", "overdue", "gaf", "m09", 3, 2, 1),
         ("south", "overdue", "wai_sr", "m03", 2, 1, 0),
-        ("west", "overdue", "wsas", "baseline", 0, 4, 4),
+        ("west", "overdue", "wsas", "baseline", 0, 4, 3),
         ("north", "finding", "wai_sr", "wai_sr-range-05", 2, 1, 0),
         ("north", "finding", "gaf", "row-time-missing", 0, 5, 3),
         ("east", "finding", None, "termination_reason-code", 1, 1, 0),
@@ -172,6 +176,8 @@ def change() -> pl.DataFrame:
     names = ["site_id", "kind", "instrument", "label", "n_new", "n_persisting", "n_resolved"]
     before = TODAY - dt.timedelta(days=7)
     return pl.DataFrame(rows, orient="row", schema=names).with_columns(
+        (pl.col("site_id") == "west").cast(pl.Int64).alias("n_lapsed"),
+        pl.lit(False).alias("is_first"),
         pl.lit(before).alias("from_as_of"),
         pl.lit(before).alias("from_today"),
         pl.lit(TODAY).alias("to_as_of"),
@@ -189,15 +195,16 @@ def coverage() -> pl.DataFrame:
 def expectations() -> pl.DataFrame:
     """Every status once or more."""
     rows = [
-        ("completeness", "wai_sr_received_rate", "north", "pass", 0, 105, 0.5),
-        ("completeness", "wai_sr_received_rate", "south", "fail", 62, 105, 0.5),
-        ("completeness", "wai_sr_received_rate", "west", "not_applicable", 0, 0, 0.5),
-        ("ranges", "wai_sr_out_of_range_rate", "north", "fail", 3, 1260, 0.0),
-        ("ranges", "wai_sr_out_of_range_rate", "east", "error", None, None, 0.0),
-        ("volume", "gaf_volume_drop", "east", "fail", 44, 120, 0.3),
-        ("drift", "gaf_total_drift", "west", "fail", 18, 60, 0.3),
+        ("completeness", "wai_sr_received_rate", "north", "pass", 0, 105, 0.5, 0.9),
+        ("completeness", "wai_sr_received_rate", "south", "fail", 62, 105, 0.5, 0.41),
+        ("completeness", "wai_sr_received_rate", "west", "not_applicable", 0, 0, 0.5, None),
+        ("ranges", "wai_sr_out_of_range_rate", "north", "fail", 3, 1260, 0.0, 0.002),
+        ("ranges", "wai_sr_out_of_range_rate", "east", "error", None, None, 0.0, None),
+        ("volume", "gaf_volume_drop_rate", "east", "fail", 44, 120, 0.3, 0.37),
+        ("drift", "gaf_total_scale_drift", "west", "fail", None, 60, 0.8, -1.1),
+        ("drift", "gaf_function_scale_drift", "west", "fail", None, 58, 0.8, -0.94),
     ]
-    names = ["suite", "expectation", "site_id", "status", "n_failed", "n_checked", "threshold"]
+    names = ["suite", "expectation", "site_id", "status", "n_failed", "n_checked", "threshold", "observed"]
     told = {
         "ranges": "3 of 1260 answers lie outside their range.",
         "completeness": "WAI-SR: 43 of 105 expected assessments have come (41 %; at least 50 %).",

@@ -11,12 +11,11 @@ import duckdb
 import pytest
 
 from assets.publishing.formatting import share
-from assets.publishing.publish import publish
-from assets.publishing.sources import RunSummary
+from assets.publishing.quality.network_pages import picture, write_network
+from assets.publishing.sources import RunSummary, Warehouse
+from assets.publishing.units import units
 from benchmarks.pages import ANSWER, FILTERS
-from benchmarks.quality_network import TODAY as BIG_TODAY
-from benchmarks.quality_network import make_library as big_library
-from benchmarks.quality_network import make_warehouse as big_warehouse
+from tests.publishing import large_ledger
 from tests.publishing.browsing import open_page, stays_inside, violations
 from tests.publishing.conftest import Pages
 from tests.publishing.reading import plain
@@ -60,9 +59,11 @@ def test_what_to_look_at_first_shows_without_scrolling(browser: Any, pages: Page
     assert max(bottom for *_, bottom in seen) < 800
     told = {kind: [text for name, text, _ in seen if kind in name] for kind in ("overdue", "drop", "drift", "delivery")}
     assert told["overdue"][0].startswith("Western Outpatients: 40 overdue")
-    assert told["drop"] == ["Eastern Day Unit: GAF: 44 of 120 assessments fewer than in the deliveries before."]
-    assert told["drift"] == [
-        "Western Outpatients: GAF, total: the scale lies 0.6 standard deviations lower than before."
+    assert [plain(text) for text in told["drop"]] == [
+        "Eastern Day Unit: GAF: 76 of 120 expected assessments, 37 % fewer"
+    ]
+    assert [plain(text) for text in told["drift"]] == [
+        "Western Outpatients: GAF: 2 scales apart from before, by up to 1.10 SD"
     ]
     assert len(told["delivery"]) == 2
     page.context.close()
@@ -124,7 +125,7 @@ def test_filters_go_into_the_address_and_along_to_the_other_pages(browser: Any, 
     page.click("nav.pages >> text=Trends")
     page.wait_for_load_state("load")
     assert page.evaluate("location.hash") == "#unit=north&period=2026-Q2"
-    assert page.evaluate(SHOWN, "#month-table tbody th") == ["2026-06", "2026-05", "2026-04"]
+    assert page.evaluate(SHOWN, ".months tbody th") == ["2026-06", "2026-05", "2026-04"]
     assert page.inner_text("#whose") == "Northern Clinic."
     page.click("nav.pages >> text=Completeness")
     page.wait_for_load_state("load")
@@ -205,10 +206,13 @@ def test_paper_shows_what_is_folded_and_no_controls(browser: Any, pages: Pages, 
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A hundred units, 60,000 patients, a million due points: the coordinator's folder."""
     root = tmp_path_factory.mktemp("large")
-    library = big_library(root, 100)
-    assert big_warehouse(root / "warehouse.duckdb", library, 60_000) > 950_000
-    publish(root / "warehouse.duckdb", library, root / "published", RunSummary(None, BIG_TODAY, "0.1.0"))
-    yield root / "published" / "network"
+    library = large_ledger.make_library(root, 100)
+    assert large_ledger.make_warehouse(root / "warehouse.duckdb", library, 60_000) > 950_000
+    run = RunSummary(None, large_ledger.TODAY, "0.1.0")
+    (root / "network").mkdir()
+    with Warehouse(root / "warehouse.duckdb") as sealed:
+        write_network(picture(sealed, library, run, units(sealed, library, run.today)), library, run, root / "network")
+    yield root / "network"
 
 
 def test_the_overview_of_a_hundred_units_is_small_and_quick(browser: Any, large: Path) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from assets.publishing.codebook.export import export
 from codebook.library import load_instruments
-from tests.publishing.test_browser import _open, browser, sync_api
-
-__all__ = ["browser"]
+from tests.publishing.browsing import open_page
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +20,8 @@ def codebook_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(browser: sync_api.Browser, codebook_page: Path) -> Iterator[sync_api.Page]:
-    opened, complaints = _open(browser, codebook_page, 1200, "light")
+def page(browser: Any, codebook_page: Path) -> Iterator[Any]:
+    opened, complaints = open_page(browser, codebook_page, 1200, "light")
     yield opened
     assert complaints == []
     opened.context.close()
@@ -30,22 +29,22 @@ def page(browser: sync_api.Browser, codebook_page: Path) -> Iterator[sync_api.Pa
 
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (360, "dark")])
 def test_quiet_and_inside_the_screen(
-    browser: sync_api.Browser,
+    browser: Any,
     codebook_page: Path,
     width: int,
     scheme: str,
 ) -> None:
-    opened, complaints = _open(browser, codebook_page, width, scheme)
+    opened, complaints = open_page(browser, codebook_page, width, scheme)
     assert complaints == []
     assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     opened.context.close()
 
 
-def shown(page: sync_api.Page) -> list[str]:
+def shown(page: Any) -> list[str]:
     return page.eval_on_selector_all("[data-sheet]:not([hidden])", "all => all.map(one => one.dataset.sheet)")
 
 
-def test_search_finds_and_stays_in_the_address(page: sync_api.Page) -> None:
+def test_search_finds_and_stays_in_the_address(page: Any) -> None:
     assert len(shown(page)) == len(load_instruments())
     page.fill("#search", "alliance wai_sr")
     assert shown(page) == ["wai_s", "wai_sr"]
@@ -58,13 +57,13 @@ def test_search_finds_and_stays_in_the_address(page: sync_api.Page) -> None:
     assert page.is_visible("#none")
 
 
-def test_status_shows_what_has_it(page: sync_api.Page) -> None:
+def test_status_shows_what_has_it(page: Any) -> None:
     page.select_option("#status", "unverified")
     held = shown(page)
     assert "hamd_17" in held
     assert "mbt_acs" not in held
 
 
-def test_a_number_leads_to_its_source(page: sync_api.Page) -> None:
+def test_a_number_leads_to_its_source(page: Any) -> None:
     page.click("#wai_sr a[href='#wai_sr-source-1']")
     assert page.is_visible("#wai_sr-source-1")

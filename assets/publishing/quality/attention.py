@@ -13,7 +13,7 @@ import polars as pl
 
 from assets.publishing import words
 from assets.publishing.formatting import count, plural, short_date
-from assets.publishing.quality.judged import Judged
+from assets.publishing.quality.judged import Judged, in_short
 from assets.publishing.quality.week import Week
 from codebook.library import Library
 
@@ -101,7 +101,7 @@ def _overdue(rows: Sequence[Week], due: pl.DataFrame, library: Library) -> list[
 
 
 def _failed(judged: Sequence[Judged]) -> list[Line]:
-    return [Line(item.unit.site, item.unit.name, item.sentence) for item in judged]
+    return [Line(unit.site, unit.name, text) for unit, text in in_short(judged)]
 
 
 def _deliveries(rows: Sequence[Week]) -> list[Line]:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from assets.publishing import words
-from assets.publishing.formatting import NOT_APPLICABLE, count
+from assets.publishing.formatting import NOT_APPLICABLE, count, number, percent, plural
 from assets.publishing.units import Unit
 from codebook.library import Library
 
@@ -31,6 +31,9 @@ class Judged:
     word: str
     failed: str
     waiver: str | None
+    n_failed: int | None
+    n_checked: int
+    observed: float | None
 
 
 def judged(frame: pl.DataFrame, found: Sequence[Unit], library: Library) -> list[Judged]:
@@ -52,8 +55,11 @@ def judged(frame: pl.DataFrame, found: Sequence[Unit], library: Library) -> list
                 _about(row, library),
                 status,
                 words.EXPECTATION_STATES.get(status, status),
-                f"{count(n_failed)} of {count(n_checked)}" if n_checked else NOT_APPLICABLE,
+                _failed(n_failed, n_checked),
                 row["waiver"],
+                n_failed,
+                n_checked or 0,
+                row["observed"],
             )
         )
     order = {unit.site: place for place, unit in enumerate(found)}
@@ -75,10 +81,47 @@ def not_met(items: Sequence[Judged]) -> list[Judged]:
     return [item for item in items if item.status in ("fail", "error")]
 
 
+def _failed(n_failed: int | None, n_checked: int | None) -> str:
+    """`3 of 40`; what judges a mean and counts no failures says on how many it rests."""
+    if not n_checked:
+        return NOT_APPLICABLE
+    return f"{count(n_checked)} checked" if n_failed is None else f"{count(n_failed)} of {count(n_checked)}"
+
+
+def in_short(items: Sequence[Judged]) -> list[tuple[Unit, str]]:
+    """Failed drops and drifts in a few words, those of one unit and instrument in one line; order as given.
+
+    `WAI-S: 30 of 50 expected, 40 % fewer`; `WSAS: 3 scales apart from before, by up to 1.68 SD`. The judge's whole
+    sentences stand on the page of expectations.
+    """
+    grouped: dict[tuple[str, str, str], list[Judged]] = {}
+    for item in items:
+        grouped.setdefault((item.unit.site, item.suite_key, item.instrument), []).append(item)
+    lines = []
+    for own in grouped.values():
+        first = own[0]
+        name = words.short_name(first.instrument) if first.instrument else "All instruments"
+        most = max((abs(item.observed) for item in own if item.observed is not None), default=None)
+        if first.suite_key == "volume" and first.n_failed is not None and first.n_checked:
+            kept = first.n_checked - first.n_failed
+            less = percent(first.n_failed, first.n_checked)
+            text = f"{name}: {count(kept)} of {plural(first.n_checked, 'expected assessment')}, {less} fewer"
+        elif first.suite_key == "drift" and most is not None:
+            scales = plural(len(own), "scale")
+            text = f"{name}: {scales} apart from before, by {'up to ' if len(own) > 1 else ''}{number(most, 2)} SD"
+        else:
+            text = first.sentence
+        lines.append((first.unit, text))
+    return lines
+
+
 def _sentence(row: Mapping[str, Any]) -> str:
     """The judge's own sentence where it was judged; an error's text stays inside, since it may quote values."""
     if row["status"] != "error" and row.get("message"):
         return str(row["message"])
+    if row["instrument"]:
+        rest = str(row["expectation"]).removeprefix(f"{row['instrument']}_").replace("_", " ")
+        return f"{words.short_name(row['instrument'])}: {rest}"
     return words.expectation_words(row["expectation"])
 
 

@@ -13,11 +13,10 @@ import polars as pl
 
 from assets.publishing.sources import Warehouse
 from assets.publishing.units import CLOSED_STATES, OPEN_STATES
+from assets.publishing.worklist import DUE_WITHIN_DAYS, EXPLAINED
 from codebook.library import Library
 
 POINTS = "quality.expected_assessment"
-SOON_DAYS = 30
-"""How far the pages look ahead."""
 TEXT, WHOLE, DAY = pl.String(), pl.Int64(), pl.Date()
 COMPLETENESS: dict[str, pl.DataType] = {
     **dict.fromkeys(("site_id", "instrument", "occasion"), TEXT),
@@ -42,7 +41,8 @@ FINDINGS: dict[str, pl.DataType] = {
 AGES: dict[str, pl.DataType] = {"site_id": TEXT, "age": TEXT, "n_open": WHOLE}
 CHANGE: dict[str, pl.DataType] = {
     **dict.fromkeys(("site_id", "kind", "instrument", "label"), TEXT),
-    **dict.fromkeys(("n_new", "n_persisting", "n_resolved"), WHOLE),
+    **dict.fromkeys(("n_new", "n_persisting", "n_resolved", "n_lapsed"), WHOLE),
+    "is_first": pl.Boolean(),
     **dict.fromkeys(("from_as_of", "from_today", "to_as_of", "to_today"), DAY),
 }
 COVERAGE: dict[str, pl.DataType] = {
@@ -56,42 +56,31 @@ EXPECTATION: dict[str, pl.DataType] = {
     **dict.fromkeys(("suite", "expectation", "site_id", "status"), TEXT),
     **dict.fromkeys(("n_failed", "n_checked"), WHOLE),
     "threshold": pl.Float64(),
+    "observed": pl.Float64(),
     **dict.fromkeys(("instrument", "message", "scale", "waiver"), TEXT),
 }
 AGE_STEPS = ((30, "0–30 days"), (90, "31–90 days"), (180, "91–180 days"), (None, "more than 180 days"))
 """Last day of each step of age, and its words; the last step has no end."""
 
 
-def _counted(warehouse: Warehouse) -> str:
-    if warehouse.has_column(POINTS, "is_counted"):
-        return "is_counted"
-    return "(status like 'received%' or status in ('overdue', 'missed'))"
-
-
-def _quarter(warehouse: Warehouse) -> str:
-    if warehouse.has_column(POINTS, "due_quarter"):
-        return "due_quarter"
-    if warehouse.has_column(POINTS, "due_date"):
-        return "cast(year(due_date) as varchar) || '-Q' || cast(quarter(due_date) as varchar)"
-    return "cast(null as varchar)"
-
-
 def due(warehouse: Warehouse, today: dt.date) -> pl.DataFrame:
     """Due points counted by unit, instrument, occasion and quarter; `n_due`: their fate is known.
 
-    `n_soon`: not yet come, window open or still to open, due by SOON_DAYS after `today`.
+    `n_soon`: what a worklist asks for before it is overdue (`worklist.due_points`): not yet come, window open or still
+    to open, due within its days from `today`, and not explained by the unit.
     """
     if not warehouse.has(POINTS):
         return pl.DataFrame(schema=DUE)
-    soon = "false"
-    if warehouse.has_column(POINTS, "due_date"):
-        last = (today + dt.timedelta(days=SOON_DAYS)).isoformat()
-        soon = f"status in ('open', 'upcoming') and due_date <= date '{last}'"
+    last = (today + dt.timedelta(days=DUE_WITHIN_DAYS)).isoformat()
+    soon = (
+        f"status in ('open', 'upcoming') and due_date <= date '{last}' "
+        f"and (answer is null or answer not in {EXPLAINED})"
+    )
     return _typed(
         warehouse.frame(
-            f"select site_id, instrument, occasion, coalesce({_quarter(warehouse)}, '') as quarter, "
-            f"count(*) filter ({_counted(warehouse)}) as n_due, "
-            f"count(*) filter ({_counted(warehouse)} and status like 'received%') as n_received, "
+            "select site_id, instrument, occasion, coalesce(due_quarter, '') as quarter, "
+            f"count(*) filter (is_counted) as n_due, "
+            f"count(*) filter (is_counted and status like 'received%') as n_received, "
             "count(*) filter (status = 'received_on_time') as n_on_time, "
             "count(*) filter (status = 'overdue') as n_overdue, count(*) filter (status = 'missed') as n_missed, "
             f"count(*) filter (status = 'awaiting_delivery') as n_awaiting, count(*) filter ({soon}) as n_soon "
@@ -126,7 +115,7 @@ def trend(warehouse: Warehouse) -> pl.DataFrame:
 
 
 def change(warehouse: Warehouse) -> pl.DataFrame:
-    """`quality.change`: what is new, persisting and resolved beside an earlier day."""
+    """`quality.change`: what is new, persisting, resolved and lapsed (given up as missed) beside an earlier day."""
     return _typed(warehouse.table("quality.change", "site_id, kind, instrument, label"), CHANGE)
 
 
@@ -147,15 +136,13 @@ def findings(warehouse: Warehouse) -> pl.DataFrame:
     """
     if not warehouse.has("quality.finding"):
         return pl.DataFrame(schema=FINDINGS)
-    about = "assessment_id" if warehouse.has_column("quality.finding", "assessment_id") else "null"
-    age = "age_days" if warehouse.has_column("quality.finding", "age_days") else "cast(null as bigint)"
     return _typed(
         warehouse.frame(
             "select site_id, rule, class as kind, severity, coalesce(instrument, '') as instrument, "
             f"count(*) filter (status in {OPEN_STATES}) as n_open, "
             f"count(*) filter (status in {CLOSED_STATES}) as n_closed, "
-            f"count(distinct coalesce({about}, finding_id)) filter (status in {OPEN_STATES}) as n_touched, "
-            f"max({age}) filter (status in {OPEN_STATES}) as oldest_days "
+            f"count(distinct coalesce(assessment_id, finding_id)) filter (status in {OPEN_STATES}) as n_touched, "
+            f"max(age_days) filter (status in {OPEN_STATES}) as oldest_days "
             "from quality.finding group by all order by all"
         ),
         FINDINGS,
@@ -164,7 +151,7 @@ def findings(warehouse: Warehouse) -> pl.DataFrame:
 
 def ages(warehouse: Warehouse) -> pl.DataFrame:
     """Open findings by unit and step of age, in the words of AGE_STEPS."""
-    if not warehouse.has_column("quality.finding", "age_days"):
+    if not warehouse.has("quality.finding"):
         return pl.DataFrame(schema=AGES)
     steps = " ".join(f"when age_days <= {last} then '{words}'" for last, words in AGE_STEPS if last is not None)
     return _typed(

@@ -78,7 +78,7 @@ def picture(warehouse: Warehouse, library: Library, run: RunSummary, found: Sequ
         "ages": ledger.ages(warehouse),
         "quarantined": ledger.quarantined(warehouse),
     }
-    rows = weeks(found, frames["due"], frames["change"], frames["findings"], worklist_life.read(library))
+    rows = weeks(found, frames["due"], frames["change"], frames["findings"], worklist_life.read(library, run.as_of))
     return Picture(
         frames,
         tuple(found),

@@ -14,7 +14,7 @@ import polars as pl
 from assets.publishing import words
 from assets.publishing.formatting import count, percent, plural, share
 from assets.publishing.quality.charts import QUARTERS
-from assets.publishing.quality.judged import Judged
+from assets.publishing.quality.judged import Judged, in_short
 from assets.publishing.quality.ledger import AGE_STEPS, instrument_order
 from assets.publishing.quality.series import quarters
 from assets.publishing.quality.unit_page import Due, RuleCount
@@ -161,9 +161,8 @@ def fix_first(unit: Unit, due: Sequence[Due], rules: Sequence[RuleCount], judged
         )
     for suite, what in (("volume", "A sudden drop"), ("drift", "A scale has shifted")):
         whole += [
-            Fix(f"{what}: {item.sentence}", 0, "check the export and how the answers are coded")
-            for item in judged
-            if item.suite_key == suite
+            Fix(f"{what}: {text}", 0, "check the export and how the answers are coded")
+            for _, text in in_short([item for item in judged if item.suite_key == suite])
         ]
     counted = [
         (

@@ -56,7 +56,7 @@ def overview_counts(
     of which a fate is known.
 
     `due` holds, per unit, lists of instrument, quarter (-1: no date) and COUNTS_OF_DUE; `findings` lists of instrument,
-    open, new, resolved; `overdue` lists of instrument, new, resolved.
+    open; `overdue` and `changes` lists of instrument, new, gone (resolved, or given up as missed).
     """
     instruments = instrument_order(
         library, sorted({*due["instrument"].to_list(), *(key for key in findings["instrument"].to_list() if key)})
@@ -66,6 +66,8 @@ def overview_counts(
     at_instrument = {key: place for place, key in enumerate(instruments)}
     at_span = {key: place for place, key in enumerate(spans)}
     points: dict[str, list[list[int]]] = {unit.site: [] for unit in found}
+    change = change.with_columns((pl.col("n_resolved") + pl.col("n_lapsed").fill_null(0)).alias("n_gone"))
+    gone = ["n_new", "n_gone"]
     grouped = due.group_by("site_id", "instrument", "quarter").agg(pl.col(name).sum() for name in COUNTS_OF_DUE)
     for site, instrument, quarter, *counts in grouped.sort("site_id", "instrument", "quarter").iter_rows():
         if site in points and any(counts):
@@ -76,12 +78,8 @@ def overview_counts(
         "drawn": [spans.index(drawn[0]), spans.index(drawn[-1])] if drawn else [0, -1],
         "due": points,
         "findings": _by_instrument(findings, found, at_instrument, ["n_open"]),
-        "overdue": _by_instrument(
-            change.filter(pl.col("kind") == "overdue"), found, at_instrument, ["n_new", "n_resolved"]
-        ),
-        "changes": _by_instrument(
-            change.filter(pl.col("kind") == "finding"), found, at_instrument, ["n_new", "n_resolved"]
-        ),
+        "overdue": _by_instrument(change.filter(pl.col("kind") == "overdue"), found, at_instrument, gone),
+        "changes": _by_instrument(change.filter(pl.col("kind") == "finding"), found, at_instrument, gone),
         "isCompared": not change.is_empty(),
     }
 

@@ -22,16 +22,21 @@ MOST_OF = 0.6
 
 @dataclass(frozen=True)
 class Change:
-    """What became of a unit's overdue assessments or findings since the day compared with."""
+    """What became of a unit's overdue assessments or findings since the day compared with.
+
+    `n_lapsed`: stayed away until they were given up as missed. `is_first`: the unit had delivered nothing by then.
+    """
 
     n_new: int
     n_persisting: int
     n_resolved: int
+    n_lapsed: int = 0
+    is_first: bool = False
 
     @property
     def net(self) -> int:
         """How many more there are now."""
-        return self.n_new - self.n_resolved
+        return self.n_new - self.n_resolved - self.n_lapsed
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,11 @@ class Week:
     findings: Change | None
     oldest_days: int | None
     sent: WorklistLife | None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether all is new because the unit had delivered nothing by the day compared with."""
+        return any(change is not None and change.is_first for change in (self.overdue, self.findings))
 
 
 @dataclass(frozen=True)
@@ -77,9 +87,12 @@ def weeks(
     }
     is_compared = not change.is_empty()
     changed = {
-        (site, kind): Change(new, persisting, resolved)
-        for site, kind, new, persisting, resolved in change.group_by("site_id", "kind")
-        .agg(pl.col("n_new").sum(), pl.col("n_persisting").sum(), pl.col("n_resolved").sum())
+        (site, kind): Change(new, persisting, resolved, lapsed, bool(is_first))
+        for site, kind, new, persisting, resolved, lapsed, is_first in change.group_by("site_id", "kind")
+        .agg(
+            pl.col("n_new", "n_persisting", "n_resolved", "n_lapsed").sum(),
+            pl.col("is_first").any(),
+        )
         .iter_rows()
     }
     none = Change(0, 0, 0)

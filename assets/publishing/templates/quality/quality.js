@@ -218,11 +218,15 @@
         one("span").textContent = data.months[drawn[0]] + " to " + data.months[drawn[drawn.length - 1]];
       }
       var own = now.unit ? data.units[now.unit] || [] : total;
-      all("#month-table tbody tr").forEach(function (row) {
+      all(".months tbody tr").forEach(function (row) {
         var n = own[data.months.indexOf(row.dataset.month)] || none;
         var told = [share(n[1], n[0]), count(n[2]), count(n[3]), count(n[4]), count(n[5]), count(n[6]), count(n[7])];
         all("td", row).forEach(function (cell, k) { cell.textContent = told[k]; });
       });
+      var months = all("details .months")[0];
+      if (months && now.period) {
+        months.closest("details").open = all("tbody tr", months).some(function (row) { return !row.hidden; });
+      }
       if (one("whose")) { one("whose").textContent = now.unit ? name("unit") + "." : "All units together."; }
       return "";
     },
