@@ -8,9 +8,10 @@ import duckdb
 import polars as pl
 from hand_made import TABLES, TODAY, assess, counts, deliver, judged, row_of, said, statuses
 
-from checks.expectations.counts import measure_sql, measures
+from checks.expectations.counts import measures
 from checks.expectations.judging import SCHEMA, judge
 from checks.expectations.measures import MEASURES
+from checks.expectations.queries import measure_sql
 from checks.expectations.suites import FILE_NAME, judge_warehouse, write_expectations
 from codebook.library import Library
 from codebook.quality import DIRECTIONS
