@@ -11,8 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from codebook.library import Library, load_instruments, load_schedules
+from codebook.declaration import load
+from codebook.library import BUILT_IN_SCHEDULES, Library, load_instruments
 from codebook.network import Network, NetworkFolder
+from codebook.schedule import Schedule
 from codebook.site import Site
 
 TODAY = dt.date(2026, 11, 1)
@@ -38,7 +40,7 @@ def make_library(root: Path, n_sites: int) -> Library:
                 "mappings": [{"from_delivery": "2016-01-01", "sources": [source | {"assessments": forms}]}],
             }
         )
-    schedule = load_schedules()["mbt"]
+    schedule = load(BUILT_IN_SCHEDULES / "mbt.yaml", Schedule)
     network = Network.model_validate({"name": "large", "title": "Large network (synthetic data)", "is_synthetic": True})
     return Library(NetworkFolder(root), network, load_instruments(), sites, {schedule.name: schedule}, {})
 

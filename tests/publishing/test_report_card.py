@@ -18,7 +18,7 @@ from assets.publishing.units import units
 from tests.publishing.conftest import RUN, Pages
 from tests.publishing.reading import plain, tables
 from tests.publishing.small_ledger import TODAY
-from tests.publishing.small_library import SITES
+from tests.publishing.small_library import SITES, make_library
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_one_point_more_or_less_elsewhere_does_not_show(pages: Pages, tmp_path: 
                 "update quality.completeness set n_received = n_received - 1 "
                 f"where site_id = '{site}' and instrument = 'gaf' and occasion = 'baseline'"
             )
-    publish(changed, pages.library, tmp_path / "published", RUN)
+    publish(changed, make_library(tmp_path), tmp_path / "published", RUN)
     before = [one.rows for one in tables(pages.published / "sites" / "east" / "report.html")]
     after = [one.rows for one in tables(tmp_path / "published" / "sites" / "east" / "report.html")]
     assert before == after
@@ -117,7 +117,7 @@ def test_quarters_with_fewer_than_five_are_said_and_not_drawn(pages: Pages, tmp_
             "and due_point_id not in (select due_point_id from quality.expected_assessment "
             "where site_id = 'north' and due_quarter = '2026-Q2' and is_counted order by due_point_id limit 4)"
         )
-    publish(small, pages.library, tmp_path / "published", RUN)
+    publish(small, make_library(tmp_path), tmp_path / "published", RUN)
     by_quarter = tables(tmp_path / "published" / "sites" / "north" / "report.html")[2]
     row = next(cells for _, cells in by_quarter.rows if cells[0] == "2026-Q2")
     assert row[1].endswith("of 4)")
