@@ -38,6 +38,7 @@ class Attention:
     heading: str
     mark: str
     n: int
+    n_units: int
     lines: tuple[Line, ...]
     n_more: int
     page: str
@@ -75,7 +76,8 @@ def attention(rows: Sequence[Week], due: pl.DataFrame, judged: Sequence[Judged],
 
 def _heading(key: str, heading: str, mark: str, lines: list[Line], page: str, quiet: str) -> Attention:
     shown = tuple(lines[:SHOWN])
-    return Attention(key, heading, mark, len(lines), shown, len(lines) - len(shown), page, quiet)
+    n_units = len({line.site for line in lines})
+    return Attention(key, heading, mark, len(lines), n_units, shown, len(lines) - len(shown), page, quiet)
 
 
 def _overdue(rows: Sequence[Week], due: pl.DataFrame, library: Library) -> list[Line]:
