@@ -187,6 +187,18 @@ def test_lines_are_told_apart_the_same_in_small_blocks(monkeypatch: pytest.Monke
             assert fast.unreadable == careful.unreadable, (size, seed)
 
 
+def test_a_quoted_delimiter_at_the_edge_of_a_cell_is_a_blank_too_where_it_is_a_tab() -> None:
+    split = split_lines('a\tb\n"x\t"\t1\n"\ty"\t2\n', Dialect("\t"), "x")
+    assert split is not None
+    assert split.frame.rows() == [("x", "1", 2), ("y", "2", 3)]
+
+
+def test_a_file_of_one_column_has_no_delimiters() -> None:
+    split = split_lines("a\n1\n\n 2\n", Dialect(), "x")
+    assert split is not None
+    assert split.frame.rows() == [("1", 2), ("2", 4)]
+
+
 def test_torn_lines_cost_themselves_and_not_the_fast_way() -> None:
     split = split_lines('a,b\n1,"x\ny"\n2,x "y"\n3,fine\n4,"never closed\n5,fine\n', Dialect(), "x")
     assert split is not None

@@ -109,7 +109,8 @@ def _write(columns: _Columns, first: int, lines: Lines, begins: Spots, stops: Sp
     lengths = stops - begins
     some = slice(first, first + len(lengths))
     columns.is_there[:, some] = (lengths > 0).T
-    columns.may_be_padded[_may_be_padded(data, ord(dialect.delimiter), begins, stops)] = True
+    parting = None if lines.has_quotes else ord(dialect.delimiter)
+    columns.may_be_padded[_may_be_padded(data, parting, begins, stops)] = True
     words = _words(data)
     views = (words.take(begins) & _MASKS.take(lengths, mode="clip")).astype(np.uint64)
     views <<= np.uint64(32)
@@ -148,10 +149,15 @@ def _words(data: Bytes) -> Words:
     return words
 
 
-def _may_be_padded(data: Bytes, delimiter: int, begins: Spots, stops: Spots) -> Spots:
-    """The columns with a cell that may begin or end with a blank, told by its first and last byte."""
+def _may_be_padded(data: Bytes, delimiter: int | None, begins: Spots, stops: Spots) -> Spots:
+    """The columns with a cell that may begin or end with a blank, told by its first and last byte.
+
+    `delimiter`: a sign that stands in no cell; None where it may, between quotes.
+    """
     is_blank = (data >= _LOWEST_BLANK) & (data <= _HIGHEST_BLANK) | (data >= _BEYOND_ASCII)
-    is_blank &= (data != ord("\n")) & (data != delimiter)
+    is_blank &= data != ord("\n")
+    if delimiter is not None:
+        is_blank &= data != delimiter
     blanks = np.flatnonzero(is_blank)
     if not blanks.size:
         return blanks
@@ -159,6 +165,6 @@ def _may_be_padded(data: Bytes, delimiter: int, begins: Spots, stops: Spots) -> 
     sign = data[blanks]
     may_lead = (sign <= _HIGHEST_BLANK) | (sign == 0xC2) | ((sign >= 0xE1) & (sign <= 0xE3))
     may_trail = (sign <= _HIGHEST_BLANK) | (sign < 0xC0)
-    leads = may_lead & (begins.ravel()[cells] == blanks)
+    leads = may_lead & (begins.ravel()[cells] == blanks) & (stops.ravel()[cells] > blanks)
     trails = may_trail & (stops.ravel()[cells] == blanks + 1)
     return np.unique(cells[leads | trails] % begins.shape[1])

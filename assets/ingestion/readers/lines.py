@@ -156,7 +156,7 @@ class _Lines(Sequence[str]):
             kept = block.delimiters
             if not own.all():
                 kept = kept[np.repeat(own, block.n_cells - 1)]
-            delimiters = kept.reshape(-1, len(columns) - 1)
+            delimiters = kept.reshape(np.count_nonzero(own), len(columns) - 1)
             lines = Lines(block.data, block.starts[own], block.ends[own], delimiters, block.has_quotes)
             yield cut(lines, columns, self._dialect)
 
