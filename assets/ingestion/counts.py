@@ -24,6 +24,8 @@ TREATED_SCHEMA: dict[str, pl.DataType] = {
     "n_treated": pl.Int64(),
 }
 COLUMNS = ("period_start", "period_end", "n_treated")
+LONGEST_LINE = 1000
+"""Characters; a longer line is no row of dates and counts."""
 _HEADER = ",".join(COLUMNS)
 
 
@@ -65,7 +67,14 @@ def _read(path: Path, counts: Counts) -> None:
     except OSError as error:
         counts.problems.append(f"{place}: cannot be read ({error.strerror}); check the file's rights")
         return
-    first = text.split("\n", 1)[0]
+    lines = text.split("\n")
+    long = next((number for number, line in enumerate(lines, start=1) if len(line) > LONGEST_LINE), None)
+    if long is not None:
+        counts.problems.append(
+            f"{place}, row {long}: longer than {LONGEST_LINE} characters; save it as CSV, its first line {_HEADER}"
+        )
+        return
+    first = lines[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = [cell.strip().lower() for cell in next(_lines(reader, place, counts), [])]

@@ -99,7 +99,11 @@ def test_a_row_that_is_wrong_is_told_and_left_out(tmp_path: Path, old: str, new:
         ),
         ("", "unit.csv", "counts/unit.csv, row 1: has no column period_start and period_end and n_treated; "),
         (b"period_start\xff", "unit.csv", "counts/unit.csv: not UTF-8 text; save it as UTF-8"),
-        (GOOD + '2027-01-01,"' + "9" * 200_000, "unit.csv", "counts/unit.csv: not a table (field larger than"),
+        (
+            GOOD + '2027-01-01,"' + "9" * 200_000,
+            "unit.csv",
+            "counts/unit.csv, row 4: longer than 1000 characters; save it as CSV, its first line ",
+        ),
     ],
 )
 def test_a_file_that_is_wrong_is_told(tmp_path: Path, text: str | bytes, name: str, says: str) -> None:

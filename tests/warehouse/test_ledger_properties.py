@@ -201,12 +201,13 @@ REACH = """
     SELECT point.episode_id, point.occasion, slot.instrument, slot.rater, point.assessment_id IS NULL AS is_free,
         point.due_date - occasion.reach_before_days AS reach_from,
         point.due_date + occasion.reach_after_days AS reach_to
-    FROM staging.stg_due_point AS point
-    INNER JOIN '{inputs}/occasion.parquet' AS occasion ON point.occasion_no = occasion.occasion_no
+    FROM quality.expected_assessment AS point
+    INNER JOIN '{inputs}/occasion.parquet' AS occasion
+        ON point.schedule = occasion.schedule AND point.occasion = occasion.occasion
     INNER JOIN '{inputs}/due.parquet' AS due
-        ON point.occasion_no = due.occasion_no AND point.instrument = due.instrument AND point.rater = due.rater
+        ON occasion.occasion_no = due.occasion_no AND point.instrument = due.instrument AND point.rater = due.rater
     INNER JOIN '{inputs}/slot.parquet' AS slot ON due.slot_no = slot.slot_no
-    INNER JOIN staging.stg_course AS course ON point.course_no = course.course_no
+    INNER JOIN staging.stg_course AS course ON point.episode_id = course.episode_id
     WHERE course.is_dated
 """
 
