@@ -8,6 +8,7 @@ before, unmeasured; `--network DIR` keeps it there for another run.
 
 - ledger: dbt from its start, only the ledger of due points, the rates, coverage, trends and what they stand on.
 - build: dbt, every model and test of a nightly run (the ledger among them).
+- week before: both ledgers as they stood seven days ago, by dbt from its start, and what changed since.
 - expectations: great-expectations over the counts of every unit.
 - seal: the finished file under the name that readers open.
 - pages: everything under published/.
@@ -128,13 +129,32 @@ def _check(connection: Any) -> dict[str, int]:
     return {"due points": sum(n for _, n, _ in points)} | {status: n for status, n, _ in points}
 
 
-def expectations(network: Path) -> dict[str, Any]:
-    """Every suite."""
-    from checks.expectations import judge_warehouse, write_expectations
+def week_before(network: Path) -> dict[str, Any]:
+    """Last week's ledgers beside today's."""
+    from assets.run_context import Clocks
+    from assets.warehouse.comparison import changes, compare, default_span, write_changes
+    from assets.warehouse.ledgers import build_ledgers, delivered_by
     from codebook.library import load_library
 
     library = load_library(network)
-    frame = judge_warehouse(library.folder.build / "warehouse.duckdb", library)
+    build = library.folder.build
+    span = default_span(library, Clocks.of(None, None, library.network.today))
+    before = build_ledgers(library, span.earlier, build / "earlier")
+    compared = compare(before, build / "warehouse.duckdb")
+    frame = changes(compared, span, delivered_by(library, span.earlier))
+    write_changes(frame, build / "results")
+    counted = {name: int(frame[name].sum()) for name in frame.columns if name.startswith("n_")}
+    return counted | _children()
+
+
+def expectations(network: Path) -> dict[str, Any]:
+    """Every suite."""
+    from checks.expectations.suites import judge_warehouse, write_expectations
+    from codebook.library import load_library
+
+    library = load_library(network)
+    assert library.network.today is not None
+    frame = judge_warehouse(library.folder.build / "warehouse.duckdb", library, library.network.today)
     write_expectations(frame, library.folder.build / "results")
     return {"expectations": frame.height, **_children()}
 
@@ -175,6 +195,7 @@ def _children() -> dict[str, float]:
 STEPS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "ledger": ledger,
     "build": build,
+    "week before": week_before,
     "expectations": expectations,
     "seal": sealed,
     "pages": pages,
