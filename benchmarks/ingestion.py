@@ -49,7 +49,7 @@ from benchmarks.ingestion_network import (
 
 N_FILES = N_SITES * FILES_PER_SITE
 ROOT = Path(__file__).resolve().parent.parent
-PATIENTS, ANSWERS = ["nr", "name", "sex", "born", "admitted"], ["nr", "date", "visit", *QUESTIONS, "mean", "note"]
+PATIENTS, ANSWERS = ["nr", "name", "sex", "born", "admitted"], ["nr", "date", "visit", *QUESTIONS, "sum", "note"]
 
 
 @dataclass(frozen=True)

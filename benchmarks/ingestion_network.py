@@ -205,7 +205,7 @@ def _site(site: str) -> dict[str, Any]:
                                 "instrument": INSTRUMENT,
                                 "version": "v1",
                                 "items": "q{n}",
-                                "supplied_scores": {"total": "mean"},
+                                "supplied_scores": {"total": "sum"},
                                 "date": "date",
                                 "occasion": {"column": "visit", "codes": {label: label.lower() for label in VISITS}},
                             }
@@ -284,11 +284,10 @@ def _answers(patients: pl.DataFrame, dialect: Dialect, rng: np.random.Generator)
     ]
     n_answered = N_ITEMS - blank.sum(axis=0)
     total = np.where(blank, 0, numbers).sum(axis=0) * N_ITEMS / n_answered
-    mean = pl.Series("mean", total.round(2)).cast(pl.String)
-    mean = mean.str.replace(".", dialect.decimal, literal=True)
+    supplied = pl.Series("sum", total.round(2)).cast(pl.String).str.replace(".", dialect.decimal, literal=True)
     notes = pl.Series(["", "", "", "kommer tilbake", "ønsket pause", 'sa "nei", senere ja'])
     note = notes.gather(pl.Series(rng.integers(0, len(notes), n), dtype=pl.UInt32)).alias("note")
-    return frame.with_columns([*items, mean, note])
+    return frame.with_columns([*items, supplied, note])
 
 
 def _plant(

@@ -72,11 +72,11 @@ def _take(root: Path, site: str, key: bytes, target: Path) -> dict[str, int]:
     rows = _timed(rows, failed, dialect, findings)
     parts = rows["patient_id"] + "\x1f" + rows["episode_id"] + f"\x1f{INSTRUMENT}\x1fpatient\x1f" + rows["occasion"]
     rows["assessment_id"] = [_hashed("assessment", f"{text}\x1f", key) for text in parts]
-    rows["content_hash"] = pd.util.hash_pandas_object(rows[[*QUESTIONS, "date", "mean"]], index=False)
+    rows["content_hash"] = pd.util.hash_pandas_object(rows[[*QUESTIONS, "date", "sum"]], index=False)
     rows, missing = _answered(rows, failed, dialect, findings)
     table = _contracted(rows)
     _flag(table, patients, findings)
-    for frame in (table[["occasion", "source_file"]], held[["date", "visit", "mean", "note", *QUESTIONS]]):
+    for frame in (table[["occasion", "source_file"]], held[["date", "visit", "sum", "note", *QUESTIONS]]):
         _scan(frame, people, findings)
     found = pd.concat(findings, ignore_index=True)
     texts = found["rule"] + f"\x1f{site}\x1f" + found["source_file"] + "\x1f" + found["source_row"].astype(str)
@@ -123,7 +123,7 @@ def _failed(answers: pd.DataFrame, dialect: Dialect) -> pd.DataFrame:
             "date": pa.Column(str, pa.Check.str_matches(DATES[dialect.date_format])),
             "visit": pa.Column(str, pa.Check.isin(list(VISITS))),
             **{question: pa.Column(str, pa.Check.isin(CODES)) for question in QUESTIONS},
-            "mean": pa.Column(str, pa.Check.str_matches(rf"^\d+(?:{decimal}\d+)?$")),
+            "sum": pa.Column(str, pa.Check.str_matches(rf"^\d+(?:{decimal}\d+)?$")),
             "note": pa.Column(str),
             "source_file": pa.Column(str),
             "source_row": pa.Column(int),
@@ -155,7 +155,7 @@ def _rows(
     findings: list[pd.DataFrame],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows that may stay, with their course, and rows that are held back."""
-    is_short = answers.index.isin(_of(failed, "str_matches", "mean"))  # pandas fills short rows up without a word
+    is_short = answers.index.isin(_of(failed, "str_matches", "sum"))  # pandas fills short rows up without a word
     is_nameless = ~is_short & answers.index.isin(_of(failed, "str_length", "nr"))
     rows = answers[~is_short & ~is_nameless].copy()
     rows["patient_id"] = _patient_ids(rows["nr"], site, key)
@@ -209,9 +209,9 @@ def _answered(
     number = text.mask(is_missing | (text == "")).apply(pd.to_numeric)
     is_missing_row, _ = is_missing.to_numpy().nonzero()
     missing = rows[["assessment_id"]].iloc[is_missing_row]
-    mean = pd.to_numeric(rows["mean"].str.replace(dialect.decimal, "."), errors="coerce").rename("supplied_total")
-    kept = rows.drop(columns=[*QUESTIONS, "date", "visit", "mean", "note", "nr", "admission_date"])
-    whole: pd.DataFrame = pd.concat([kept, number, mean], axis=1)
+    supplied = pd.to_numeric(rows["sum"].str.replace(dialect.decimal, "."), errors="coerce").rename("supplied_total")
+    kept = rows.drop(columns=[*QUESTIONS, "date", "visit", "sum", "note", "nr", "admission_date"])
+    whole: pd.DataFrame = pd.concat([kept, number, supplied], axis=1)
     return whole, missing
 
 
