@@ -49,6 +49,13 @@ def test_small_numbers_are_not_compared() -> None:
     assert beside((95, 100), others[:2]).others is None
 
 
+def test_one_miss_of_a_few_is_not_below_units_that_miss_nothing() -> None:
+    complete = [(8, 8), (9, 9), (20, 20)]
+    assert beside((7, 8), complete).standing == "like"
+    assert beside((70, 80), complete).standing == "below"
+    assert beside((1, 8), [(0, 8), (0, 9), (0, 20)]).standing == "like"
+
+
 def test_the_others_show_only_as_a_rounded_median_of_three_or_more() -> None:
     assert others_median([(1, 4), (3, 4), (2, 4), (5, 10), (6, 10)]) is None  # three of five are too small to count
     assert others_median([(3, 7), (1, 7), (6, 7)]) == pytest.approx(3 / 7)

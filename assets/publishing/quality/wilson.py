@@ -72,7 +72,8 @@ def beside(own: tuple[int, int], others: Sequence[tuple[int, int]]) -> Beside:
     """Compare a unit's (n, of) with those of the other units.
 
     Above or below is said only where the limits lie beside the whole step that the median was rounded from, so that
-    the comparison tells no more of the other units than the rounded median does.
+    the comparison tells no more of the other units than the rounded median does. A median of exactly none or all has
+    its step too: Wilson's limits of a share with a single miss never reach 100 %.
     """
     shown = rounded(others_median(others))
     n, of = own
@@ -81,7 +82,7 @@ def beside(own: tuple[int, int], others: Sequence[tuple[int, int]]) -> Beside:
     low, high = wilson(n, of)
     if shown is None:
         return Beside(n, of, n / of, low, high, None, "alone")
-    half = 0.0 if shown in (0.0, 1.0) else 0.5 / STEP
+    half = 0.5 / STEP
     standing: Standing = "below" if high < shown - half else "above" if low > shown + half else "like"
     return Beside(n, of, n / of, low, high, shown, standing)
 
