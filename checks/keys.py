@@ -49,9 +49,9 @@ class Pseudonymiser:
     def __init__(self, key: bytes) -> None:
         self._key = key
         block = (key if len(key) <= BLOCK_BYTES else hashlib.sha256(key).digest()).ljust(BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._inner = bytes(byte ^ 0x36 for byte in block)
+        self._outer = bytes(byte ^ 0x5C for byte in block)
         self._last: dict[tuple[Kind, str | None], pl.DataFrame] = {}
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     @property
     def key_id(self) -> str:
@@ -66,17 +66,10 @@ class Pseudonymiser:
         return self._digests(kind, [text])[0]
 
     def _digests(self, kind: Kind, texts: Sequence[str]) -> list[str]:
-        """HMAC-SHA-256 as RFC 2104 says, with the key's two blocks hashed once and not once per text."""
-        inner, letter = self._inner.copy(), LETTERS[kind]
-        inner.update(f"{kind}{SEPARATOR}".encode())
-        begun_within, begun_around = inner.copy, self._outer.copy
-        digests = []
-        for text in texts:
-            within, around = begun_within(), begun_around()
-            within.update(text.encode())
-            around.update(within.digest())
-            digests.append(letter + around.hexdigest()[:ID_HEX])
-        return digests
+        """HMAC-SHA-256 as RFC 2104 says: hashing one block more of each text costs less than copying a hash begun."""
+        sha256, outer, letter = hashlib.sha256, self._outer, LETTERS[kind]
+        inner = self._inner + f"{kind}{SEPARATOR}".encode()
+        return [letter + sha256(outer + sha256(inner + text.encode()).digest()).hexdigest()[:ID_HEX] for text in texts]
 
     def ids(self, kind: Kind, frame: pl.DataFrame, parts: Sequence[pl.Expr], of: str | None = None) -> pl.Series:
         """One id per row of `frame`; a row whose parts are all null has none. With `of` (a site) the id that this id
