@@ -12,7 +12,7 @@ run: $(READY)
 	@$(BIN)/concord run --network $(NETWORK)
 
 test: $(READY)
-	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	@$(BIN)/ruff check .
