@@ -6,21 +6,16 @@ What belongs here: arguments, words and exit codes. What does not: what is told 
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestration.exits import FAILED, WRONG, errors, stop
+from orchestration.network_option import HERE, NetworkOption
 
 if TYPE_CHECKING:
     from assets.alerts.alert import Alert
     from assets.alerts.telling import Plan
-
-NetworkOption = Annotated[
-    Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
-]
-HERE = Path()
 
 
 def alerts(

@@ -22,6 +22,7 @@ from orchestration.fetch_cli import fetch
 from orchestration.findings_cli import findings_app
 from orchestration.identity_cli import identity_app
 from orchestration.key_cli import key_app
+from orchestration.network_option import HERE, NetworkOption
 from orchestration.rework_cli import rework
 from orchestration.site_cli import site_app
 from orchestration.worklist_cli import worklist_app
@@ -50,10 +51,6 @@ app.add_typer(key_app, name="key")
 app.add_typer(findings_app, name="findings")
 app.add_typer(worklist_app, name="worklist")
 
-NetworkOption = Annotated[
-    Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
-]
-HERE = Path()
 DateOption = Annotated[str | None, typer.Option(metavar="DATE", help="A day, as 2026-11-23.")]
 
 

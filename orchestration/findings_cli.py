@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from orchestration.exits import WRONG, errors, stop
+from orchestration.network_option import HERE, NetworkOption
 
 if TYPE_CHECKING:
     from codebook.library import Library
@@ -26,10 +27,6 @@ findings_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-NetworkOption = Annotated[
-    Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
-]
-HERE = Path()
 STATUSES = ("open", "answered", "resolved", "accepted", "reopened")
 FORMATS = ("table", "csv", "json", "parquet")
 ReasonOption = Annotated[str, typer.Option(help="Why, in a sentence; no names of patients.")]

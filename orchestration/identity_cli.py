@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestration.exits import FAILED, WRONG, stop
+from orchestration.network_option import HERE, NetworkOption
 
 if TYPE_CHECKING:
     from checks.identity import IdentityEvent
@@ -29,12 +30,8 @@ identity_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-NetworkOption = Annotated[
-    Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
-]
 ReasonOption = Annotated[str, typer.Option(help="Why, without names and numbers of people.")]
 ByOption = Annotated[str, typer.Option(help="Who says so.")]
-HERE = Path()
 NEXT = "The tables follow with the next 'concord run'."
 
 

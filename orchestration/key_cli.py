@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from orchestration.exits import FAILED, WRONG, stop
+from orchestration.network_option import HERE, NetworkOption
 
 key_app = typer.Typer(
     help="The pseudonym key: alone, makes the key of a new network (never over an old one); 'rotate' changes it.",
@@ -21,10 +22,6 @@ key_app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-NetworkOption = Annotated[
-    Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
-]
-HERE = Path()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from orchestration.exits import FAILED, HELD, WRONG, errors, stop
+from orchestration.network_option import HERE, NetworkOption
 
 site_app = typer.Typer(
     help="Connecting a unit: 'draft' proposes its declaration from a sample, 'preview' shows what would come of it.",
@@ -21,11 +22,6 @@ site_app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-NetworkOption = Annotated[
-    Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
-]
-HERE = Path()
 
 
 @contextmanager

@@ -7,12 +7,12 @@ record (`assets.publishing.worklist_life`).
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestration.exits import FAILED, WRONG, errors, stop
+from orchestration.network_option import HERE, NetworkOption
 
 worklist_app = typer.Typer(
     help="Worklists: 'sent' says that units were given theirs, 'list' shows how many answers came back.",
@@ -21,11 +21,6 @@ worklist_app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-NetworkOption = Annotated[
-    Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True)
-]
-HERE = Path()
 
 
 @worklist_app.command()
