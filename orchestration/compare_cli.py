@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestration.days import day
 from orchestration.exits import WRONG, errors, stop
+from orchestration.network_option import HERE, NetworkOption
 
 if TYPE_CHECKING:
     from orchestration.comparing import Compared
@@ -28,10 +28,7 @@ COUNTS = ("n_new", "n_persisting", "n_resolved", "n_lapsed")
 
 
 def compare(
-    network: Annotated[
-        Path,
-        typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True),
-    ] = Path(),
+    network: NetworkOption = HERE,
     start: Annotated[
         str | None, typer.Option("--from", metavar="DATE", help="The earlier day; else seven days before --to.")
     ] = None,

@@ -5,13 +5,13 @@ What belongs here: arguments, help, layout and exit codes. What does not: counti
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestration.days import day
 from orchestration.exits import WRONG, errors, stop
+from orchestration.network_option import HERE, NetworkOption
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,10 +22,7 @@ STATUSES = ("fail", "error", "pass", "not_applicable")
 
 def expectations(
     site: Annotated[str, typer.Argument(metavar="SITE", help="A unit, as sites/SITE.yaml names it.")],
-    network: Annotated[
-        Path,
-        typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.", show_default=True),
-    ] = Path(),
+    network: NetworkOption = HERE,
     suite: Annotated[list[str] | None, typer.Option(help="Only this suite; several times for more.")] = None,
     status: Annotated[
         list[str] | None, typer.Option(help=f"Only this status ({', '.join(STATUSES)}); several times for more.")

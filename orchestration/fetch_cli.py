@@ -5,21 +5,19 @@ What belongs here: arguments, words and exit codes. What does not: fetching (`fe
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestration.exits import FAILED, WRONG, stop
+from orchestration.network_option import HERE, NetworkOption
 
 
 def fetch(
     sites: Annotated[
         list[str] | None, typer.Argument(metavar="[SITE …]", help="Units; none named: all that declare 'fetch'.")
     ] = None,
-    network: Annotated[
-        Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.")
-    ] = Path(),
+    network: NetworkOption = HERE,
 ) -> None:
     """Fetch units' newest data (REDCap API, SQL) into landing/; 'concord run' then takes it like any other delivery.
 

@@ -5,19 +5,17 @@ What belongs here: arguments, help and errors of the command. What does not: a r
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestration.exits import WRONG, errors, stop
+from orchestration.network_option import HERE, NetworkOption
 
 
 def rework(
     site: Annotated[str, typer.Argument(metavar="SITE", help="The unit.")],
-    network: Annotated[
-        Path, typer.Option("--network", "-n", envvar="CONCORD_NETWORK", help="Folder of the network.")
-    ] = Path(),
+    network: NetworkOption = HERE,
     start: Annotated[
         str | None, typer.Option("--from", metavar="DELIVERY", help="Only this delivery and later ones.")
     ] = None,
