@@ -1,4 +1,4 @@
-"""The model of a declared analysis: its panel, its models, and how they are laid out.
+"""The model of a declared analysis: its panel, its mixed models, its other procedures, and how they are laid out.
 
 What belongs here: which rows, which terms, which estimation. What does not: numbers of any result.
 Time is in months in every panel and every published term; models are fitted in years.
@@ -6,80 +6,13 @@ Time is in months in every panel and every published term; models are fitted in 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from codebook.declaration import Declared
-from codebook.instrument import Rater
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class Measure(Declared):
-    """A column of the panel taken from a scale. `instruments` are pooled (same scale key in each)."""
-
-    instruments: tuple[str, ...] = Field(min_length=1)
-    scale: str
-    rater: Rater = "patient"
-
-
-class FinalScore(Declared):
-    """1 where the episode's last score at `occasion` is below `below`, 0 where not, null where there is none."""
-
-    kind: Literal["final_score_below"]
-    measure: Measure
-    below: float
-    occasion: str = "discharge"
-
-
-class ScoreAt(Declared):
-    """The score at one occasion (a baseline covariate)."""
-
-    kind: Literal["score_at"]
-    measure: Measure
-    occasion: str
-
-
-class AttributeCovariate(Declared):
-    """An attribute of the episode: `is_value` of it as 1/0, or its number."""
-
-    kind: Literal["attribute"]
-    attribute: str
-    is_value: str | None = None
-
-
-class EpisodeCovariate(Declared):
-    """1 where the episode's column has the value, else 0 (so the other level is the reference)."""
-
-    kind: Literal["episode"]
-    column: Literal["treatment", "arm", "termination_reason", "is_completed_as_planned"]
-    is_value: str
-
-
-class Derived(Declared):
-    """Computed: `age` (years at the anchor), `n_assessments`, `version_group` (one instrument, or both)."""
-
-    kind: Literal["age", "n_assessments", "version_group"]
-
-
-Covariate = Annotated[
-    FinalScore | ScoreAt | AttributeCovariate | EpisodeCovariate | Derived, Field(discriminator="kind")
-]
-
-
-class Panel(Declared):
-    """`analysis.<name>`: one row per episode and assessment, measures in columns, covariates beside them."""
-
-    name: Name
-    grain: str
-    measures: dict[Name, Measure] = Field(min_length=1)
-    covariates: dict[Name, Covariate] = {}
-    discharge_at_months: float | None = None
-    """Months at which discharge assessments are placed (the paper: 36); None: where they happened."""
-    after_months: float | None = None
-    """Only assessments later than this many months."""
-    max_months: float | None = None
+from codebook.panel import Name, Panel
+from codebook.procedures import Procedure
 
 
 class Model(Declared):
@@ -112,13 +45,21 @@ class Analysis(Declared):
     outcomes: dict[Name, str] = Field(min_length=1)
     """Panel measures to model → label."""
     estimation: Literal["ML", "REML"] = "ML"
-    models: tuple[Model, ...] = Field(min_length=1)
+    models: tuple[Model, ...] = ()
+    procedures: tuple[Procedure, ...] = ()
+    """Statistics other than a mixed model for each outcome, each with a kind of its own (`codebook/procedures`)."""
     figure: Figure | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         columns = {"months", *self.panel.measures, *self.panel.covariates}
         names = {model.name for model in self.models}
+        everything = [model.name for model in self.models] + [procedure.name for procedure in self.procedures]
+        twice = sorted(name for name in set(everything) if everything.count(name) > 1)
+        if twice:
+            raise ValueError(f"{', '.join(twice)} names more than one model or procedure")
+        if not everything:
+            raise ValueError("an analysis needs models, procedures, or both")
         for outcome in self.outcomes:
             if outcome not in self.panel.measures:
                 raise ValueError(f"outcome '{outcome}' is not a measure of the panel")
@@ -129,5 +70,11 @@ class Analysis(Declared):
             if unknown:
                 raise ValueError(
                     f"model '{model.name}' names {', '.join(sorted(unknown))}; the panel has no such column"
+                )
+        for procedure in self.procedures:
+            absent = procedure.columns() - columns
+            if absent:
+                raise ValueError(
+                    f"procedure '{procedure.name}' names {', '.join(sorted(absent))}; the panel has no such column"
                 )
         return self

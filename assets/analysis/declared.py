@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.analysis.design_matrix import NotEstimableError, complete_rows, source_columns
-from assets.analysis.mixed_model import ESTIMATE_COLUMNS, MixedModelFit, finite_or_none, fit, not_fitted
+from assets.analysis.mixed_model import MixedModelFit, finite_or_none, fit, not_fitted
 from assets.analysis.panel import panel_schema, panel_sql
-from codebook.analysis import Analysis, Model, Panel
+from assets.analysis.procedure import Room, run_procedure
+from assets.analysis.result_schemas import result_schemas
+from codebook.analysis import Analysis, Model
+from codebook.panel import Panel
+from codebook.procedures.base import ProcedureBase
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,58 +34,17 @@ FIT_VARIANCES = ("var_intercept", "var_slope", "cov_intercept_slope", "var_resid
 
 @dataclass(frozen=True)
 class AnalysisResults:
-    """Tables by `schema.table`: `results.estimate`, `results.fit`, `results.fixed_covariance`, `analysis.<panel>`."""
+    """Tables by `schema.table`: `results.*` (see `result_schemas`), `analysis.<panel>`."""
 
     tables: dict[str, pa.Table]
 
     @property
     def failures(self) -> list[str]:
-        """Models without a result, as sentences: analysis, outcome, model and reason."""
-        rows = self.tables["results.fit"].to_pylist()
-        return [f"{r['analysis']}, {r['outcome']}, {r['model']}: {r['reason']}" for r in rows if r["reason"]]
-
-
-def result_schemas() -> dict[str, pa.Schema]:
-    """Columns and types of the results tables.
-
-    `results.estimate` has a row for each analysis, outcome, model and term; `results.fit` for each analysis, outcome
-    and model; `results.fixed_covariance` for each pair of terms of a model. Slopes are per month. A reference that was
-    refitted on a model's rows is called `<reference>@<model>`.
-    """
-    import pyarrow as pa
-
-    keys = [(name, pa.string()) for name in ("analysis", "outcome", "model")]
-    counts = [(name, pa.int64()) for name in ("n_patients", "n_observations")]
-
-    def numbers(*names: str) -> list[tuple[str, pa.DataType]]:
-        return [(name, pa.float64()) for name in names]
-
-    return {
-        "results.estimate": pa.schema(
-            [*keys, ("term", pa.string()), *numbers(*ESTIMATE_COLUMNS[1:]), ("method", pa.string()), *counts]
-        ),
-        "results.fit": pa.schema(
-            [
-                *keys,
-                ("method", pa.string()),
-                *numbers(*FIT_NUMBERS),
-                ("is_converged", pa.bool_()),
-                ("is_singular", pa.bool_()),
-                *numbers(*FIT_VARIANCES, "explained_intercept_pct", "explained_slope_pct"),
-                ("reason", pa.string()),
-                ("label", pa.string()),
-                ("outcome_label", pa.string()),
-                ("panel", pa.string()),
-                ("reference", pa.string()),
-                *numbers("reference_aic"),
-                *counts,
-                ("n_rows_dropped", pa.int64()),
-            ]
-        ),
-        "results.fixed_covariance": pa.schema(
-            [*keys, ("term", pa.string()), ("other_term", pa.string()), *numbers("covariance")]
-        ),
-    }
+        """Models and procedures without a result, as sentences: analysis, outcome, name and reason."""
+        fits, procedures = (self.tables[f"results.{name}"].to_pylist() for name in ("fit", "procedure"))
+        return [f"{r['analysis']}, {r['outcome']}, {r['model']}: {r['reason']}" for r in fits if r["reason"]] + [
+            f"{r['analysis']}, {r['procedure']}: {r['reason']}" for r in procedures if r["reason"]
+        ]
 
 
 def run_analyses(
@@ -113,11 +76,15 @@ def run_analyses(
         for outcome in analysis.outcomes:
             for model in analysis.models:
                 work.run(outcome, model)
+        for procedure in analysis.procedures:
+            work.procedure(procedure, Room(analysis, library, work.frame, connection))
         for key, added in work.rows.items():
-            rows[key].extend(added)
-        on_progress(f"analysis {name}: {len(work.rows['results.fit'])} models")
+            rows.setdefault(key, []).extend(added)
+        procedures = f", {len(analysis.procedures)} procedures" if analysis.procedures else ""
+        on_progress(f"analysis {name}: {len(work.rows['results.fit'])} models{procedures}")
     tables = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in schemas.items()}
-    return AnalysisResults(tables | panels)
+    more = {name: pa.Table.from_pylist(found) for name, found in rows.items() if name not in schemas}
+    return AnalysisResults(tables | panels | more)
 
 
 def write_results(results: AnalysisResults, folder: Path) -> list[Path]:
@@ -176,6 +143,19 @@ class _Work:
         self._add(outcome, model.name, model.label, fitted, compared if is_same_data else None, model.reference)
         name = f"{reference.name}@{model.name}"
         self._add(outcome, name, f"{reference.label}, on the rows of: {model.label}", compared)
+
+    def procedure(self, procedure: ProcedureBase, room: Room) -> None:
+        """Run one procedure; without a panel it has the panel's reason."""
+        row, tables = run_procedure(procedure, room)
+        if self.reason is not None:
+            row, tables = (
+                {"reason": self.reason} | {key: row[key] for key in ("analysis", "procedure", "kind", "title")},
+                {},
+            )
+        self.rows.setdefault("results.procedure", []).append(row)
+        for table, entries in tables.items():
+            plain = [{key: finite_or_none(value) for key, value in entry.items()} for entry in entries]
+            self.rows.setdefault(table, []).extend(plain)
 
     def _fit(self, outcome: str, model: Model, on_rows_of: Model) -> MixedModelFit:
         method = self.analysis.estimation

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codebook.analysis import (
+from codebook.panel import (
     AttributeCovariate,
     Covariate,
     Derived,

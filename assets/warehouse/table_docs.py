@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from assets.analysis.declared import result_schemas
+from assets.analysis.result_schemas import result_schemas
 from assets.warehouse.build import CHECKOUT, PROJECT
 from assets.warehouse.comparison import CHANGE_SCHEMA
 from checks.expectations.judging import SCHEMA as EXPECTATION_SCHEMA

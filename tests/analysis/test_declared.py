@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from golden import GOLDEN, read
 
-from assets.analysis.declared import AnalysisResults, result_schemas, run_analyses, write_results
+from assets.analysis.declared import AnalysisResults, run_analyses, write_results
+from assets.analysis.result_schemas import result_schemas
 from codebook.analysis import Analysis
 from codebook.declaration import load
 from codebook.library import Library
@@ -171,9 +172,7 @@ def test_files_are_typed_even_when_nothing_is_declared(tmp_path: Path, results: 
     with duckdb.connect() as connection:
         nothing = run_analyses(connection, library(), lambda sentence: None)
     paths = write_results(nothing, tmp_path / "results")
-    assert [path.name for path in paths] == [
-        *("results.estimate.parquet", "results.fit.parquet", "results.fixed_covariance.parquet")
-    ]
+    assert [path.name for path in paths] == sorted(f"{name}.parquet" for name in result_schemas())
     for name, schema in result_schemas().items():
         table = pq.read_table(tmp_path / "results" / f"{name}.parquet")
         assert table.num_rows == 0 and table.schema.equals(schema)

@@ -10,8 +10,9 @@ import duckdb
 import pytest
 
 from assets.analysis.panel import panel_columns, panel_schema, panel_sql
-from codebook.analysis import Analysis, Panel
+from codebook.analysis import Analysis
 from codebook.declaration import load
+from codebook.panel import Panel
 
 ROOT = Path(__file__).parent.parent.parent
 ALLIANCE = load(ROOT / "simulation" / "network" / "analyses" / "alliance.yaml", Analysis).panel

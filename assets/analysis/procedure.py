@@ -1,0 +1,83 @@
+"""What every procedure gets and gives back, and which function runs which kind.
+
+What belongs here: the frame around procedures: their input, their rows, and the reason where there are none.
+What does not: any statistic, or any table's columns (`result_schemas`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from assets.analysis.design_matrix import NotEstimableError
+from codebook.analysis import Analysis
+from codebook.library import Library
+from codebook.procedures.base import ProcedureBase
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a procedure may read."""
+
+    analysis: Analysis
+    library: Library
+    panel: pd.DataFrame
+    """Columns as `panel.panel_columns` says: patient_id, episode_id, site_id, months, measures, covariates, occasion,
+    assessment_id; one row for each assessment."""
+    connection: duckdb.DuckDBPyConnection
+    """The warehouse being built, read-only: `harmonised.*`."""
+
+
+@dataclass
+class Found:
+    """What a procedure says of itself, and its rows by table (`results.effect_size` …, or `analysis.<table>`).
+
+    Rows need no `analysis` and no `procedure`: both are added. A part that cannot be computed is a row with a `reason`.
+    """
+
+    method: str
+    n_patients: int | None = None
+    n_observations: int | None = None
+    note: str | None = None
+    rows: Rows = field(default_factory=dict)
+
+    def add(self, table: str, **values: Any) -> None:
+        """Append one row; NaN and infinite become null."""
+        self.rows.setdefault(table, []).append(values)
+
+
+_RUNNERS = {
+    "pre_post": "assets.analysis.effect_sizes:pre_post",
+}
+"""`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""
+
+
+def run_procedure(procedure: ProcedureBase, room: Room) -> tuple[dict[str, Any], Rows]:
+    """The row of `results.procedure`, and the rows of the other tables; a failure is a reason without any value."""
+    kind = str(getattr(procedure, "kind"))  # noqa: B009  every subclass has one, the base has none
+    row: dict[str, Any] = {"analysis": room.analysis.name, "procedure": procedure.name, "kind": kind}
+    row["title"] = procedure.title
+    try:
+        found = _runner(kind)(procedure, room)
+    except NotEstimableError as problem:
+        return row | {"reason": str(problem)}, {}
+    except Exception as problem:  # one procedure never stops the rest; its message could hold a value
+        return row | {"reason": f"the computation failed with {type(problem).__name__}"}, {}
+    said = {name: getattr(found, name) for name in ("method", "n_patients", "n_observations", "note")}
+    keys = {"analysis": room.analysis.name, "procedure": procedure.name}
+    rows = {table: [keys | values for values in entries] for table, entries in found.rows.items()}
+    return row | said, rows
+
+
+def _runner(kind: str) -> Callable[[Any, Room], Found]:
+    module, _, name = _RUNNERS[kind].partition(":")
+    found: Callable[[Any, Room], Found] = getattr(import_module(module), name)
+    return found
