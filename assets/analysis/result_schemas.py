@@ -64,7 +64,7 @@ _COLUMNS = {
     "results.contrast": (
         "analysis procedure outcome contrast at_months:f estimate:f std_error:f df:f statistic:f "
         "p_value:f p_adjusted:f adjustment ci_low:f ci_high:f method n_patients:i "
-        "n_observations:i"
+        "n_observations:i reason"
     ),
     "results.sensitivity": (
         "analysis procedure outcome universe:i choices is_primary:b term estimate:f std_error:f "
