@@ -28,9 +28,7 @@ class Sent:
     occasions: frozenset[str]
 
 
-def sent_of(
-    instruments: Mapping[str, Instrument], sites: Iterable[Site], schedules: Mapping[str, Schedule]
-) -> Sent:
+def sent_of(instruments: Mapping[str, Instrument], sites: Iterable[Site], schedules: Mapping[str, Schedule]) -> Sent:
     """Collected from every declaration; no occasions where no schedule says which there are."""
     sources = [source for site in sites for mapping in site.mappings for source in mapping.sources]
     attributes = {fact.attribute for source in sources for fact in source.facts}

@@ -14,7 +14,7 @@ from assets.analysis.bootstrap import VARIANCES, Interval, explained_intervals
 from assets.analysis.comparison import explained, likelihood_ratio
 from assets.analysis.design_matrix import NotEstimableError, complete_rows, source_columns
 from assets.analysis.levels import coded, in_words, stratum
-from assets.analysis.mixed_model import MixedModelFit, Method, contrast, finite_or_none, fit, not_fitted
+from assets.analysis.mixed_model import Method, MixedModelFit, contrast, finite_or_none, fit, not_fitted
 from codebook.analysis import Analysis, Model
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class ModelWork:
         for term, covariances in fitted.fixed_covariance.to_dict("index").items():
             for other, value in covariances.items():
                 if finite_or_none(value) is not None:
-                    row = {"term": term, "other_term": other, "covariance": value}
-                    self._append("results.fixed_covariance", key | row)
+                    pair = {"term": term, "other_term": other, "covariance": value}
+                    self._append("results.fixed_covariance", key | pair)
         dropped = None if fitted.n_observations is None else len(self.frame) - fitted.n_observations
         shared = ("method", *FIT_NUMBERS, "is_converged", "is_singular", *FIT_VARIANCES, "reason")
         is_same_data = reference is not None and reference.n_observations == fitted.n_observations

@@ -203,16 +203,21 @@ def _covariate_sql(covariate: Covariate) -> str:
         return _attribute(covariate)
     if isinstance(covariate, EpisodeCovariate):
         return f"    select episode_id, {_episode_value(covariate)} as value\n    from harmonised.episode"
-    if isinstance(covariate, PatientCovariate):
-        return (
-            f"    select episode.episode_id, {_is_value(f'patient.{covariate.column}', covariate.is_value)} as value\n"
-            "    from harmonised.episode as episode\n"
-            "    inner join harmonised.patient as patient on episode.patient_id = patient.patient_id"
-        )
-    if isinstance(covariate, Derived) and covariate.centred_at:
-        value = _centred("value", covariate.centred_at)
-        return f"    select episode_id, {value} as value from (\n{_DERIVED[covariate.kind]}\n    ) as derived"
-    return _DERIVED[covariate.kind]
+    if isinstance(covariate, Derived):
+        return _derived(covariate)
+    assert isinstance(covariate, PatientCovariate), "cells are made of columns that are there"
+    return (
+        f"    select episode.episode_id, {_is_value(f'patient.{covariate.column}', covariate.is_value)} as value\n"
+        "    from harmonised.episode as episode\n"
+        "    inner join harmonised.patient as patient on episode.patient_id = patient.patient_id"
+    )
+
+
+def _derived(covariate: Derived) -> str:
+    if not covariate.centred_at:
+        return _DERIVED[covariate.kind]
+    value = _centred("value", covariate.centred_at)
+    return f"    select episode_id, {value} as value from (\n{_DERIVED[covariate.kind]}\n    ) as derived"
 
 
 def _centred(value: str, centre: float) -> str:
