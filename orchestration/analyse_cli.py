@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json")
 TERM_COLUMNS = ("estimate", "std_error", "df", "statistic", "p_value", "ci_low", "ci_high")
 FIT_FACTS = {
-    "n_patients": "patients",
-    "n_observations": "rows",
-    "aic": "AIC",
-    "reference_aic": "AIC of the reference on these rows",
-    "explained_intercept_pct": "intercept variance explained, %",
-    "explained_slope_pct": "slope variance explained, %",
+    "n_patients": ("patients:", 0),
+    "n_observations": ("rows:", 0),
+    "aic": ("AIC:", 1),
+    "reference_aic": ("AIC of the reference on these rows:", 1),
+    "explained_intercept_pct": ("per cent of the intercept variance explained:", 1),
+    "explained_slope_pct": ("of the slope variance:", 1),
 }
+DIGITS = 4
 KEYS = {"analysis", "procedure"}
 OF_MODELS = {"results.estimate", "results.fit", "results.fixed_covariance"}
 Row = dict[str, Any]
@@ -126,8 +127,10 @@ def _print_model(fit: Row, estimates: list[Row]) -> None:
         return
     key = (fit["outcome"], fit["model"])
     rows = [row for row in estimates if (row["outcome"], row["model"]) == key]
-    print_table(("term", *TERM_COLUMNS), [[row["term"], *(row[name] for name in TERM_COLUMNS)] for row in rows])
-    facts = [f"{word} {fit[name]:.6g}" for name, word in FIT_FACTS.items() if fit[name] is not None]
+    print_table(("term", *TERM_COLUMNS), [[row["term"], *(_short(row[name]) for name in TERM_COLUMNS)] for row in rows])
+    facts = [
+        f"{word} {fit[name]:.{decimals}f}" for name, (word, decimals) in FIT_FACTS.items() if fit[name] is not None
+    ]
     facts += ["singular"] if fit["is_singular"] else []
     facts += [] if fit["is_converged"] else ["not converged"]
     print(f"{', '.join(facts)}. {fit['method']}.")
@@ -141,4 +144,9 @@ def _print_rows(title: str, rows: list[Row]) -> None:
         return
     columns = [name for name in rows[0] if name not in KEYS and any(row[name] is not None for row in rows)]
     print(f"\n{title}" if title else "")
-    print_table(columns, [[row[name] for name in columns] for row in rows])
+    print_table(columns, [[_short(row[name]) for name in columns] for row in rows])
+
+
+def _short(value: object) -> object:
+    """Four significant digits: more are in --format json."""
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
