@@ -29,11 +29,21 @@ class Model(Declared):
 
 
 class Figure(Declared):
-    """Observed means and model lines by a two-level group."""
+    """Observed means and model lines by a two-level group, or by two of them crossed (four lines)."""
 
+    name: Name = "trajectory"
     group: Name
     labels: dict[int, str]
+    second_group: Name | None = None
+    second_labels: dict[int, str] = {}
+    outcomes: tuple[Name, ...] = ()
+    """Empty: every outcome of the analysis."""
     title: str
+
+    @property
+    def groups(self) -> tuple[Name, ...]:
+        """The grouping columns, one or two."""
+        return (self.group,) if self.second_group is None else (self.group, self.second_group)
 
 
 class Analysis(Declared):
@@ -49,6 +59,7 @@ class Analysis(Declared):
     procedures: tuple[Procedure, ...] = ()
     """Statistics other than a mixed model for each outcome, each with a kind of its own (`codebook/procedures`)."""
     figure: Figure | None = None
+    more_figures: tuple[Figure, ...] = ()
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -63,6 +74,15 @@ class Analysis(Declared):
         for outcome in self.outcomes:
             if outcome not in self.panel.measures:
                 raise ValueError(f"outcome '{outcome}' is not a measure of the panel")
+        figures = (*((self.figure,) if self.figure is not None else ()), *self.more_figures)
+        if len({figure.name for figure in figures}) < len(figures):
+            raise ValueError("two figures have the same name; give each in more_figures a name of its own")
+        for figure in figures:
+            absent = {*figure.groups, *figure.outcomes} - {*self.panel.covariates, *self.outcomes}
+            if absent:
+                raise ValueError(
+                    f"figure '{figure.name}' names {', '.join(sorted(absent))}; the panel has no such column"
+                )
         for model in self.models:
             if model.reference is not None and model.reference not in names:
                 raise ValueError(f"model '{model.name}' refers to '{model.reference}', which is not declared")
