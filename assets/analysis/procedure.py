@@ -55,6 +55,10 @@ class Found:
 
 
 _RUNNERS = {
+    "assessment_counts": "assets.analysis.assessment_counts:assessment_counts",
+    "group_comparison": "assets.analysis.groups:group_comparison",
+    "observed_means": "assets.analysis.observed_means:observed_means",
+    "overlap": "assets.analysis.overlap:overlap",
     "pre_post": "assets.analysis.effect_sizes:pre_post",
 }
 """`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""

@@ -42,11 +42,16 @@ _COLUMNS = {
     "results.procedure": "analysis procedure kind title method note reason n_patients:i n_observations:i",
     "results.description": (
         "analysis procedure variable label measure_type category group_level group_label "
-        "n_valid:i n_total:i count:i pct:f mean:f sd:f minimum:f maximum:f"
+        "n_valid:i n_total:i count:i pct:f mean:f sd:f minimum:f maximum:f occasion at_months:f "
+        "ci_low:f ci_high:f"
     ),
     "results.group_test": (
         "analysis procedure variable label test estimate:f statistic:f df:f p_value:f smd:f "
         "smd_ci_low:f smd_ci_high:f n:i reason"
+    ),
+    "results.agreement": (
+        "analysis procedure definition label other_definition other_label n:i n_agree:i pct_agree:f n_positive:i "
+        "n_both:i pct_both:f kappa:f std_error:f ci_low:f ci_high:f method reason"
     ),
     "results.effect_size": (
         "analysis procedure outcome label variant group_level estimate:f std_error:f ci_low:f "
@@ -64,7 +69,7 @@ _COLUMNS = {
     "results.contrast": (
         "analysis procedure outcome contrast at_months:f estimate:f std_error:f df:f statistic:f "
         "p_value:f p_adjusted:f adjustment ci_low:f ci_high:f method n_patients:i "
-        "n_observations:i"
+        "n_observations:i reason"
     ),
     "results.sensitivity": (
         "analysis procedure outcome universe:i choices is_primary:b term estimate:f std_error:f "
