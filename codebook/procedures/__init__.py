@@ -1,7 +1,12 @@
 """Kinds of declared statistics beside mixed models: one file each, joined here."""
 
-from codebook.procedures.pre_post import PrePost
+from typing import Annotated
 
-Procedure = PrePost
+from pydantic import Field
 
-__all__ = ["PrePost", "Procedure"]
+from codebook.procedures.pre_post import PrePost, PrePostArms
+from codebook.procedures.reliability import InternalConsistency
+
+Procedure = Annotated[PrePost | PrePostArms | InternalConsistency, Field(discriminator="kind")]
+
+__all__ = ["InternalConsistency", "PrePost", "PrePostArms", "Procedure"]
