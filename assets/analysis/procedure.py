@@ -57,6 +57,7 @@ class Found:
 _RUNNERS = {
     "pre_post": "assets.analysis.effect_sizes:pre_post",
     "pre_post_arms": "assets.analysis.effect_sizes:pre_post_arms",
+    "agreement": "assets.analysis.agreement:agreement",
     "reliability": "assets.analysis.reliability:internal_consistency",
 }
 """`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""

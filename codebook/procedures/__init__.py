@@ -4,9 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from codebook.procedures.agreement import Agreement
 from codebook.procedures.pre_post import PrePost, PrePostArms
 from codebook.procedures.reliability import InternalConsistency
 
-Procedure = Annotated[PrePost | PrePostArms | InternalConsistency, Field(discriminator="kind")]
+Procedure = Annotated[Agreement | PrePost | PrePostArms | InternalConsistency, Field(discriminator="kind")]
 
-__all__ = ["InternalConsistency", "PrePost", "PrePostArms", "Procedure"]
+__all__ = ["Agreement", "InternalConsistency", "PrePost", "PrePostArms", "Procedure"]
