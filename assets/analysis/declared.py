@@ -15,7 +15,7 @@ from assets.analysis.design_matrix import NotEstimableError, complete_rows, sour
 from assets.analysis.mixed_model import MixedModelFit, finite_or_none, fit, not_fitted
 from assets.analysis.panel import panel_schema, panel_sql
 from assets.analysis.procedure import Room, run_procedure
-from assets.analysis.result_schemas import result_schemas
+from assets.analysis.result_schemas import patient_schemas, result_schemas
 from codebook.analysis import Analysis, Model
 from codebook.panel import Panel
 from codebook.procedures.base import ProcedureBase
@@ -83,7 +83,10 @@ def run_analyses(
         procedures = f", {len(analysis.procedures)} procedures" if analysis.procedures else ""
         on_progress(f"analysis {name}: {len(work.rows['results.fit'])} models{procedures}")
     tables = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in schemas.items()}
-    more = {name: pa.Table.from_pylist(found) for name, found in rows.items() if name not in schemas}
+    typed = patient_schemas()
+    more = {
+        name: pa.Table.from_pylist(found, schema=typed.get(name)) for name, found in rows.items() if name not in schemas
+    }
     return AnalysisResults(tables | panels | more)
 
 

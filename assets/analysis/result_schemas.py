@@ -81,9 +81,26 @@ _COLUMNS = {
     ),
 }
 
+_PATIENT_COLUMNS = {
+    "analysis.reliable_change": (
+        "analysis procedure outcome patient_id episode_id site_id before:f after:f change:f method "
+        "index:f improvement:f change_class cutoff_kind cutoff:f is_functional_before:b "
+        "is_functional_after:b significance_class"
+    ),
+}
+
 
 def result_schemas() -> dict[str, pa.Schema]:
     """Arrow schema of each `results.<table>`."""
+    return _schemas(_COLUMNS)
+
+
+def patient_schemas() -> dict[str, pa.Schema]:
+    """Arrow schema of each `analysis.<table>` of patients' rows that a procedure writes; there only where one does."""
+    return _schemas(_PATIENT_COLUMNS)
+
+
+def _schemas(declared: dict[str, str]) -> dict[str, pa.Schema]:
     import pyarrow as pa
 
     kinds = {"f": pa.float64(), "i": pa.int64(), "b": pa.bool_(), "": pa.string()}
@@ -92,4 +109,4 @@ def result_schemas() -> dict[str, pa.Schema]:
         parts = [column.partition(":") for column in columns.split()]
         return pa.schema([(name, kinds[kind]) for name, _, kind in parts])
 
-    return {table: schema(columns) for table, columns in _COLUMNS.items()}
+    return {table: schema(columns) for table, columns in declared.items()}

@@ -7,7 +7,10 @@ from pydantic import Field
 from codebook.procedures.agreement import Agreement
 from codebook.procedures.pre_post import PrePost, PrePostArms
 from codebook.procedures.reliability import InternalConsistency
+from codebook.procedures.reliable_change import ReliableChange
 
-Procedure = Annotated[Agreement | PrePost | PrePostArms | InternalConsistency, Field(discriminator="kind")]
+Procedure = Annotated[
+    Agreement | InternalConsistency | PrePost | PrePostArms | ReliableChange, Field(discriminator="kind")
+]
 
-__all__ = ["Agreement", "InternalConsistency", "PrePost", "PrePostArms", "Procedure"]
+__all__ = ["Agreement", "InternalConsistency", "PrePost", "PrePostArms", "Procedure", "ReliableChange"]
