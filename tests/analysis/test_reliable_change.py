@@ -228,6 +228,4 @@ def test_patients_rows_are_typed_even_where_there_are_none() -> None:
         found = tables(analysis(declared, measures=bdi), connection)
         assert len(found["analysis.reliable_change"]) == 0
         assert list(found["analysis.reliable_change"].columns) == patient_schemas()["analysis.reliable_change"].names
-        assert found["results.reliable_change"]["reason"].tolist() == [
-            "nobody has 'score' at baseline and at discharge"
-        ]
+        assert found["results.reliable_change"]["reason"].tolist() == ["nobody has 'bdi' at baseline and at discharge"]
