@@ -58,6 +58,7 @@ _RUNNERS = {
     "pre_post": "assets.analysis.effect_sizes:pre_post",
     "pre_post_arms": "assets.analysis.effect_sizes:pre_post_arms",
     "agreement": "assets.analysis.agreement:agreement",
+    "linking": "assets.analysis.linking:linking",
     "reliable_change": "assets.analysis.reliable_change:reliable_change",
     "reliability": "assets.analysis.reliability:internal_consistency",
 }

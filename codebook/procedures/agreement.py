@@ -5,12 +5,14 @@ What belongs here: which ratings, what is rated, and what tells the raters apart
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from codebook.declaration import Declared
-from codebook.instrument import Rater
+from codebook.instrument import Instrument, Rater
+from codebook.panel import Panel
 from codebook.procedures.base import ProcedureBase
 
 ObjectKey = Literal["patient_id", "episode_id", "site_id", "occasion", "assessment_date"]
@@ -50,3 +52,16 @@ class Agreement(ProcedureBase):
         if self.raters == "rater" and any(len(set(each.by)) < 2 for each in self.ratings):
             raise ValueError("raters: rater needs two kinds of rater in `by`")
         return self
+
+    def problems(self, panel: Panel, instruments: Mapping[str, Instrument]) -> Iterator[str]:
+        """Instruments and scales that the codebook lacks, and raters that do not answer them."""
+        for ratings in self.ratings:
+            known = instruments.get(ratings.instrument)
+            if known is None:
+                yield f"the codebook has no instrument '{ratings.instrument}'"
+                continue
+            if ratings.scale not in known.scale_keys:
+                yield f"{known.key} has no scale '{ratings.scale}'; it has {', '.join(known.scale_keys)}"
+            for rater in ratings.by:
+                if rater not in known.raters:
+                    yield f"{known.key} is not answered by '{rater}'; it is by {', '.join(known.raters)}"

@@ -5,11 +5,13 @@ What belongs here: which instruments, scales and occasions. What does not: formu
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import Field
 
-from codebook.instrument import Rater
+from codebook.instrument import Instrument, Rater
+from codebook.panel import Panel
 from codebook.procedures.base import ProcedureBase
 
 
@@ -29,3 +31,14 @@ class InternalConsistency(ProcedureBase):
     n_resamples: int = Field(default=500, ge=100, le=20_000)
     """Bootstrap resamples for omega."""
     seed: int = 20201
+
+    def problems(self, panel: Panel, instruments: Mapping[str, Instrument]) -> Iterator[str]:
+        """Instruments and scales that the codebook lacks."""
+        for key, scales in self.instruments.items():
+            if key not in instruments:
+                yield f"the codebook has no instrument '{key}'"
+                continue
+            known = instruments[key].scale_keys
+            for scale in scales:
+                if scale not in known:
+                    yield f"{key} has no scale '{scale}'; it has {', '.join(known)}"
