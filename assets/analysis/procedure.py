@@ -60,6 +60,11 @@ _RUNNERS = {
     "observed_means": "assets.analysis.observed_means:observed_means",
     "overlap": "assets.analysis.overlap:overlap",
     "pre_post": "assets.analysis.effect_sizes:pre_post",
+    "pre_post_arms": "assets.analysis.effect_sizes:pre_post_arms",
+    "agreement": "assets.analysis.agreement:agreement",
+    "linking": "assets.analysis.linking:linking",
+    "reliable_change": "assets.analysis.reliable_change:reliable_change",
+    "reliability": "assets.analysis.reliability:internal_consistency",
 }
 """`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""
 
