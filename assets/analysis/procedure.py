@@ -55,6 +55,7 @@ class Found:
 
 
 _RUNNERS = {
+    "counts": "assets.analysis.counts.procedure:counts",
     "pre_post": "assets.analysis.effect_sizes:pre_post",
 }
 """`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""

@@ -66,6 +66,10 @@ _COLUMNS = {
         "p_value:f p_adjusted:f adjustment ci_low:f ci_high:f method n_patients:i "
         "n_observations:i"
     ),
+    "results.rate": (
+        "analysis procedure outcome measure term group_level n_events:i exposure:f per:f exposure_unit estimate:f "
+        "ci_low:f ci_high:f p_value:f method n_patients:i n_observations:i reason"
+    ),
     "results.sensitivity": (
         "analysis procedure outcome universe:i choices is_primary:b term estimate:f std_error:f "
         "df:f statistic:f p_value:f ci_low:f ci_high:f is_converged:b is_singular:b method "
