@@ -56,6 +56,9 @@ class Found:
 
 _RUNNERS = {
     "counts": "assets.analysis.counts.procedure:counts",
+    "cross_lagged": "assets.analysis.process.cross_lagged:cross_lagged",
+    "lagged": "assets.analysis.process.lagged:lagged",
+    "within_between": "assets.analysis.process.within_between:within_between",
     "pre_post": "assets.analysis.effect_sizes:pre_post",
 }
 """`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""
