@@ -57,7 +57,10 @@ class Found:
 _RUNNERS = {
     "counts": "assets.analysis.counts.procedure:counts",
     "cross_lagged": "assets.analysis.process.cross_lagged:cross_lagged",
+    "delta_adjustment": "assets.analysis.process.delta:delta_adjustment",
     "lagged": "assets.analysis.process.lagged:lagged",
+    "mediation": "assets.analysis.process.mediation:mediation",
+    "process_codes": "assets.analysis.counts.process_codes:process_codes",
     "within_between": "assets.analysis.process.within_between:within_between",
     "pre_post": "assets.analysis.effect_sizes:pre_post",
 }

@@ -70,6 +70,10 @@ _COLUMNS = {
         "analysis procedure outcome measure term group_level n_events:i exposure:f per:f exposure_unit estimate:f "
         "ci_low:f ci_high:f p_value:f method n_patients:i n_observations:i reason"
     ),
+    "results.mediation": (
+        "analysis procedure exposure mediator outcome effect estimate:f std_error:f df:f statistic:f p_value:f "
+        "ci_low:f ci_high:f ci_method n_resamples:i seed:i n_patients:i"
+    ),
     "results.path": (
         "analysis procedure model lhs op rhs estimate:f std_error:f statistic:f p_value:f ci_low:f ci_high:f "
         "standardised:f method n_patients:i"

@@ -10,9 +10,7 @@ Psychol. 62, 583–619). Means are over the rows used and are centred at the mea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from assets.analysis.design_matrix import NotEstimableError, complete_rows, source_columns
 from assets.analysis.mixed_model import MixedModelFit, fit
@@ -99,9 +97,8 @@ def split_predictors(
             terms += [predictor, f"{predictor}_mean"]
         else:
             added[f"{predictor}_within"] = within
-            added[f"{predictor}_between"] = means - float(
-                means.groupby(rows[patient]).first().to_numpy(dtype=float).mean()
-            )
+            of_patients = means.to_numpy(dtype=float)[~rows[patient].duplicated().to_numpy(dtype=bool)]
+            added[f"{predictor}_between"] = means - of_patients.mean()
             terms += [f"{predictor}_within", f"{predictor}_between"]
     return rows.assign(**added), terms
 
@@ -118,7 +115,7 @@ def _add_contextual(found: Found, outcome: str, predictors: Sequence[str], mundl
     """The effect of the mean beside the predictor itself: whether within and between differ."""
     estimates = mundlak.estimates.set_index("term")
     for predictor in predictors:
-        row = estimates.loc[f"{predictor}_mean"]
+        row: Any = estimates.loc[f"{predictor}_mean"]
         numbers = ("estimate", "std_error", "df", "statistic", "p_value", "ci_low", "ci_high")
         found.add(
             "results.contrast", outcome=outcome, contrast=f"{predictor}: between − within (contextual)",
