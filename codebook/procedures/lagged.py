@@ -23,6 +23,8 @@ class Lagged(ProcedureBase):
     outcome: Name
     max_gap_months: float = Field(gt=0)
     """The assessment before may lie so far back."""
+    min_gap_months: float = Field(default=0.0, ge=0)
+    """And must lie so far back: two forms of one visit are no lag."""
     direction: Literal["both", "forward", "backward"] = "both"
     """forward: predictor before outcome; backward: outcome before predictor."""
     adjusts_for_previous: bool = True
@@ -32,6 +34,14 @@ class Lagged(ProcedureBase):
     estimation: Literal["ML", "REML"] | None = None
     minimum_patients: int = Field(default=10, ge=2)
     """Patients who must have three waves or more."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.predictor == self.outcome:
+            raise ValueError("outcome: a measure cannot be crossed with itself")
+        if self.min_gap_months >= self.max_gap_months:
+            raise ValueError("min_gap_months must be below max_gap_months")
+        return self
 
     def columns(self) -> set[str]:
         """Both measures and the terms."""

@@ -51,7 +51,7 @@ def cross_lagged(declared: CrossLagged, room: Room) -> Found:
             model = build(declared.first, declared.second, declared.waves, data, has_equal=declared.has_equal_paths)
             add_paths(found, name, model.fit(data))
         except NotEstimableError as problem:
-            found.add("results.path_fit", model=name, reason=str(problem))
+            found.add("results.path_fit", model=name, is_converged=False, reason=str(problem))
             reasons.append(f"{name}: {problem}")
     return said(found, reasons, len(declared.models))
 
@@ -98,13 +98,11 @@ def add_paths(found: Found, name: str, fitted: PathFit) -> None:
         )  # fmt: skip
     improper = fitted.improper()
     note = f"variance below 0 (Heywood): {', '.join(improper)}; do not interpret this model" if improper else None
-    if not fitted.is_converged:
-        note = "; ".join(part for part in ("not converged", note) if part)
     found.add(
         "results.path_fit", model=name, chi_square=fitted.chi_square, df=fitted.df,
         p_value=float(chi2.sf(fitted.chi_square, fitted.df)) if fitted.df else None, cfi=fitted.cfi, rmsea=fitted.rmsea,
         srmr=fitted.srmr, log_likelihood=fitted.log_likelihood, aic=fitted.aic, bic=fitted.bic,
-        is_converged=fitted.is_converged, is_improper=bool(improper), n_parameters=fitted.n_parameters,
+        is_converged=True, is_improper=bool(improper), n_parameters=fitted.n_parameters,
         n_patients=fitted.n, note=note, method=f"{TITLES[name]}; {METHOD}",
     )  # fmt: skip
 

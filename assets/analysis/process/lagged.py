@@ -33,9 +33,8 @@ def lagged(declared: Lagged, room: Room) -> Found:
     reasons = []
     for earlier, later in chosen:
         try:
-            rows = lag_pairs(
-                room.panel, earlier, later, declared.max_gap_months, has_previous=declared.adjusts_for_previous
-            )
+            gaps = (declared.min_gap_months, declared.max_gap_months)
+            rows = lag_pairs(room.panel, earlier, later, gaps, has_previous=declared.adjusts_for_previous)
             rows = rows.loc[complete_rows(rows, [later, PATIENT, TIME, *source_columns(declared.terms)])]
             # three waves are two pairs: with one a patient has no deviation from the own mean
             check_waves(rows, declared.MINIMUM_WAVES - 1, declared.minimum_patients, PAIRS)
@@ -62,10 +61,13 @@ def lagged(declared: Lagged, room: Room) -> Found:
 PAIRS = "a lagged effect within patients (2 assessments, each with one before it: 3 waves)"
 
 
-def lag_pairs(panel: pd.DataFrame, earlier: str, later: str, max_gap: float, *, has_previous: bool) -> pd.DataFrame:
+def lag_pairs(
+    panel: pd.DataFrame, earlier: str, later: str, gaps: tuple[float, float], *, has_previous: bool
+) -> pd.DataFrame:
     """Rows with `later`, each with `<earlier>_before` (and `<later>_before`) of the course's latest row before it.
 
-    That row must hold the value(s), lie earlier and at most `max_gap` months back; `gap_months` is the distance.
+    `gaps` are the least and the greatest months back: of the rows that hold the value(s) and lie at least so far back,
+    the latest, if it does not lie too far back. `gap_months` says how far.
     """
     import pandas as pd
 
@@ -73,8 +75,9 @@ def lag_pairs(panel: pd.DataFrame, earlier: str, later: str, max_gap: float, *, 
     before = panel.loc[complete_rows(panel, [*carried, EPISODE, TIME])]
     before = before[[EPISODE, TIME, *carried]].rename(columns={name: f"{name}_before" for name in carried})
     before = before.assign(months_before=before[TIME])
+    before[TIME] += gaps[0]  # the earliest month at which it can be the one before
     rows = panel.loc[complete_rows(panel, [later, PATIENT, EPISODE, TIME])].sort_values(TIME, kind="stable")
     before = before.sort_values(TIME, kind="stable")
-    joined = pd.merge_asof(rows, before, on=TIME, by=EPISODE, allow_exact_matches=False)
-    joined = joined.loc[joined[TIME] - joined["months_before"] <= max_gap]
+    joined = pd.merge_asof(rows, before, on=TIME, by=EPISODE, allow_exact_matches=gaps[0] > 0)
+    joined = joined.loc[joined[TIME] - joined["months_before"] <= gaps[1]]
     return joined.assign(gap_months=joined[TIME] - joined["months_before"])

@@ -59,7 +59,6 @@ class PathFit:
     n_parameters: int
     """Means included."""
     n: int
-    is_converged: bool
 
     @property
     def aic(self) -> float:
@@ -135,7 +134,7 @@ class PathModel:
         """Maximise for `data` (n × p, columns as `observed`) by Fisher scoring with halved steps.
 
         Raises:
-            NotEstimableError: collinear variables, no more cases than parameters, or information without an inverse.
+            NotEstimableError: collinear variables, no more cases than parameters, no maximum, or no unique one.
         """
         n, p = data.shape
         if n <= max(p, self.n_parameters):
@@ -146,13 +145,15 @@ class PathModel:
         values, is_converged = min(attempts, key=lambda attempt: self._discrepancy(attempt[0], sample))
         if not math.isfinite(self._discrepancy(values, sample)):
             raise NotEstimableError("no starting values imply a covariance matrix")
+        if not is_converged:
+            raise NotEstimableError("the likelihood has no maximum that was reached; too few cases for this model")
         everything, slopes = self.implied(values)
         information = n / 2 * _information(everything[:p, :p], slopes)
         if np.linalg.cond(_correlation(information)) > 1e12:
             raise NotEstimableError("the model is not identified in these data; its information has no inverse")
         covariance = np.linalg.inv(information)
         errors = np.sqrt(np.diag(covariance))
-        return self._report(sample, n, values, errors, everything, is_converged)
+        return self._report(sample, n, values, errors, everything)
 
     def _maximise(self, sample: Floats, attempt: int) -> tuple[Floats, bool]:
         values = np.zeros(self.n_parameters)
@@ -198,9 +199,7 @@ class PathModel:
             return math.inf
         return float(np.linalg.slogdet(covariance)[1] + np.trace(np.linalg.solve(covariance, sample)))
 
-    def _report(
-        self, sample: Floats, n: int, values: Floats, errors: Floats, everything: Floats, is_converged: bool
-    ) -> PathFit:
+    def _report(self, sample: Floats, n: int, values: Floats, errors: Floats, everything: Floats) -> PathFit:
         p = len(self.observed)
         log_det = float(np.linalg.slogdet(sample)[1])
         chi_square = max(n * (self._discrepancy(values, sample) - log_det - p), 0.0)
@@ -226,7 +225,6 @@ class PathModel:
             log_likelihood=-n / 2 * (p * math.log(2 * math.pi) + self._discrepancy(values, sample)),
             n_parameters=self.n_parameters + p,
             n=n,
-            is_converged=is_converged,
         )
 
     def _standardise(self, own: Floats, values: Floats, variances: Floats) -> Floats:
