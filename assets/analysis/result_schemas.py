@@ -79,6 +79,22 @@ _COLUMNS = {
         "p_value:f p_adjusted:f adjustment ci_low:f ci_high:f method n_patients:i "
         "n_observations:i reason"
     ),
+    "results.rate": (
+        "analysis procedure outcome measure term group_level n_events:i exposure:f per:f exposure_unit estimate:f "
+        "ci_low:f ci_high:f p_value:f method n_patients:i n_observations:i reason"
+    ),
+    "results.mediation": (
+        "analysis procedure exposure mediator outcome effect estimate:f std_error:f df:f statistic:f p_value:f "
+        "ci_low:f ci_high:f ci_method n_resamples:i seed:i n_patients:i"
+    ),
+    "results.path": (
+        "analysis procedure model lhs op rhs estimate:f std_error:f statistic:f p_value:f ci_low:f ci_high:f "
+        "standardised:f method n_patients:i"
+    ),
+    "results.path_fit": (
+        "analysis procedure model chi_square:f df:i p_value:f cfi:f rmsea:f srmr:f log_likelihood:f aic:f bic:f "
+        "is_converged:b is_improper:b n_parameters:i method n_patients:i note reason"
+    ),
     "results.sensitivity": (
         "analysis procedure outcome universe:i choices is_primary:b term estimate:f std_error:f "
         "df:f statistic:f p_value:f ci_low:f ci_high:f is_converged:b is_singular:b method "
