@@ -56,6 +56,9 @@ class Found:
 
 _RUNNERS = {
     "pre_post": "assets.analysis.effect_sizes:pre_post",
+    "joint_scales": "assets.analysis.multilevel.joint_scales:joint_scales",
+    "arms_by_time": "assets.analysis.multilevel.arms_by_time:arms_by_time",
+    "three_level": "assets.analysis.multilevel.three_level:three_level",
 }
 """`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""
 

@@ -49,7 +49,7 @@ _COLUMNS = {
         "smd_ci_low:f smd_ci_high:f n:i reason"
     ),
     "results.effect_size": (
-        "analysis procedure outcome label variant group_level estimate:f std_error:f ci_low:f "
+        "analysis procedure outcome label variant group_level contrast at_months:f estimate:f std_error:f ci_low:f "
         "ci_high:f ci_method mean_before:f sd_before:f mean_after:f sd_after:f mean_change:f "
         "sd_change:f statistic:f df:f p_value:f n:i reason"
     ),

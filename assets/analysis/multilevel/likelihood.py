@@ -1,7 +1,7 @@
 """The likelihood of y = Xb + e with e ~ N(0, V) and V a sum of declared parts: value, gradient, information.
 
 What belongs here: V, its inverse by cluster, generalised least squares and derivatives by every Ψ. What does not:
-optimisation and what is reported (`marginal_model`), or the parts themselves (`marginal_blocks`).
+optimisation and what is reported (`model`), or the parts themselves (`blocks`).
 
 V = V₀ + Z Λ Λ' Z', V₀ block-diagonal by cluster, Z the outer effects; by Woodbury's identity in the form
 V⁻¹ = V₀⁻¹ − V₀⁻¹ZΛ (I + Λ'Z'V₀⁻¹ZΛ)⁻¹ Λ'Z'V₀⁻¹, which holds where Λ is singular (Bates et al. 2015, J. Stat. Softw.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.analysis.marginal_blocks import Block, Floats, Ints, Stack, lay_out
+from assets.analysis.multilevel.blocks import Block, Floats, Ints, Stack, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The best Λ of a Gaussian model with a declared covariance, and whether it is one.
 
 What belongs here: starts, descent, leaving a boundary, and the conditions that hold at a maximum. What does not: the
-likelihood (`marginal_likelihood`), or anything that is reported (`marginal_model`).
+likelihood (`likelihood`), or anything that is reported (`model`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from assets.analysis.marginal_blocks import Block, Floats
-from assets.analysis.marginal_likelihood import Evaluation, MarginalLikelihood
+from assets.analysis.multilevel.blocks import Block, Floats
+from assets.analysis.multilevel.likelihood import Evaluation, MarginalLikelihood
 
 GRADIENT_TOLERANCE = 1e-3
 """Largest slope of the deviance per unit of Λ (scaled) that counts as none."""
@@ -46,7 +46,10 @@ def pack(matrices: Sequence[Any], likelihood: MarginalLikelihood) -> Floats:
 
 
 def maximise(likelihood: MarginalLikelihood) -> Floats:
-    """Best Λ found, scaled so that s² = 1."""
+    """Free elements of the best Λ found, for scaled data, with s² taken in.
+
+    A short descent from each start, a long one from the two best; a boundary where variance would help is left.
+    """
     begun = [_descend(likelihood, start, 20) for start in _starts(likelihood)]
     begun.sort(key=lambda one: one[0])
     best = min((_descend(likelihood, theta, 500) for _, theta in begun[:2]), key=lambda one: one[0])
@@ -145,7 +148,10 @@ def _leave_boundary(likelihood: MarginalLikelihood, theta: Floats) -> Floats | N
 
 
 def is_optimum(likelihood: MarginalLikelihood, factors: list[Floats], at: Evaluation) -> bool:
-    """Karush–Kuhn–Tucker: GΛ = 0 for every part, and for random effects G has no direction that would still help."""
+    """Conditions for a maximum (Karush, Kuhn, Tucker).
+
+    GΛ = 0 for every part, with G the gradient by Ψ, and for random effects G has no direction that would still help.
+    """
     for block, factor, gradient in zip(likelihood.blocks, factors, at.gradients, strict=True):
         slope = 2 * gradient @ factor
         if np.abs(slope[block.cells()]).max() > GRADIENT_TOLERANCE:
@@ -157,6 +163,7 @@ def is_optimum(likelihood: MarginalLikelihood, factors: list[Floats], at: Evalua
 
 
 def is_singular(likelihood: MarginalLikelihood, factors: list[Floats]) -> bool:
+    """Whether a part lies on the boundary: a variance of zero, or columns that are perfectly correlated."""
     pairs = list(zip(likelihood.blocks, factors, strict=True))
     error = math.sqrt(float(np.mean(np.concatenate([np.diag(f @ f.T) for b, f in pairs if b.is_residual]))))
     return any(float(np.abs(np.diag(factor)).min()) < SINGULAR_TOLERANCE * error for _, factor in pairs)

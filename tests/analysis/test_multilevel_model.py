@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from assets.analysis.design_matrix import NotEstimableError
-from assets.analysis.marginal_blocks import (
+from assets.analysis.multilevel.blocks import (
     Block,
     codes,
     random_effects,
@@ -19,8 +19,8 @@ from assets.analysis.marginal_blocks import (
     residual_by_category,
     unstructured_residual,
 )
-from assets.analysis.marginal_likelihood import MarginalLikelihood
-from assets.analysis.marginal_model import MarginalFit, fit_marginal
+from assets.analysis.multilevel.likelihood import MarginalLikelihood
+from assets.analysis.multilevel.model import MarginalFit, fit_marginal
 
 DATA = Path(__file__).parent.parent / "data" / "multilevel"
 LEVELS = {

@@ -1,8 +1,8 @@
 """A Gaussian model whose covariance is built of declared parts: ML or REML, with tests of linear combinations.
 
-What belongs here: whether the rows identify a model, what is reported of it, units (time in years inside, per month outside), Satterthwaite's
-degrees of freedom. What does not: the optimisation (`marginal_optimum`), the likelihood (`marginal_likelihood`), the parts
-(`marginal_blocks`), or any study.
+What belongs here: whether the rows identify a model, what is reported of it, units (time in years inside, per month
+outside), Satterthwaite's degrees of freedom. What does not: the optimisation (`optimum`), the likelihood
+(`likelihood`), the parts (`blocks`), or any study.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 
 from assets.analysis.design_matrix import MONTHS_PER_YEAR, NotEstimableError
-from assets.analysis.marginal_blocks import Block, Floats, Ints
-from assets.analysis.marginal_likelihood import Evaluation, MarginalLikelihood, hessian
-from assets.analysis.marginal_optimum import is_optimum, is_singular, maximise, pack, unpack
+from assets.analysis.multilevel.blocks import Block, Floats, Ints
+from assets.analysis.multilevel.likelihood import Evaluation, MarginalLikelihood, hessian
+from assets.analysis.multilevel.optimum import is_optimum, is_singular, maximise, pack, unpack
 
 Method = Literal["ML", "REML"]
 

@@ -1,7 +1,7 @@
 """Parts that a Gaussian covariance is built of, and the rows of each cluster laid out for them.
 
 What belongs here: a part's groups and columns, the usual parts by name, and equal-sized stacks of clusters.
-What does not: any likelihood (`marginal_likelihood`), or what a part means to a study.
+What does not: any likelihood (`likelihood`), or what a part means to a study.
 
 The covariance of two rows is the sum over parts of z_i' Ψ z_j where both rows are in the same group of that part. A
 random intercept and slope by patient, an effect of the occasion and every residual structure are parts of this kind:
@@ -90,25 +90,30 @@ def residual_by_category(category: Sequence[object] | NDArray[np.generic]) -> Bl
     return Block("residual", np.arange(n), dummies, names, (0,) * len(names), is_residual=True, is_diagonal=True)
 
 
-def unstructured_residual(category: Sequence[object] | NDArray[np.generic], unit: Ints) -> Block:
+def unstructured_residual(
+    category: Sequence[object] | NDArray[np.generic], unit: Ints, names: Sequence[str] | None = None
+) -> Block:
     """Errors correlated across the categories (scales, visits) of a unit (assessment, patient), any covariance.
+
+    With `names`, `category` is a place among them; else the names are its values in sorted order.
 
     Raises:
         NotEstimableError: a unit has one category twice, or no unit has two of the categories together.
     """
     levels, place = np.unique(np.asarray(category), return_inverse=True)
+    if names is not None:
+        levels, place = np.array(names, dtype=object), np.asarray(category)
     seen = np.zeros((int(unit.max()) + 1, len(levels)))
     np.add.at(seen, (unit, place), 1.0)
     if seen.max() > 1:
         twice = ", ".join(str(level) for level in levels[(seen > 1).any(axis=0)])
         raise NotEstimableError(f"an unstructured residual needs one row for each category; {twice} occurs twice")
-    together = seen.T @ seen
-    never = np.argwhere(np.triu(together == 0))
+    never = np.argwhere(np.triu(seen.T @ seen == 0))
     if len(never):
         first, second = levels[never[0]]
         raise NotEstimableError(f"nobody has both {first} and {second}; their covariance cannot be estimated")
-    names = tuple(str(level) for level in levels)
-    return Block("residual", unit, np.eye(len(levels))[place], names, (0,) * len(names), is_residual=True)
+    labels = tuple(str(level) for level in levels)
+    return Block("residual", unit, np.eye(len(levels))[place], labels, (0,) * len(labels), is_residual=True)
 
 
 @dataclass(frozen=True)
