@@ -24,10 +24,11 @@ class JointScales(ProcedureBase):
     """Number (or 0/1) of the patient, whose product with months is tested; a text column cannot be."""
     covariates: tuple[str, ...] = ()
     """More terms, `a` or `a:b`, each with its own coefficient for each scale."""
-    random: Literal["auto", "unstructured", "separate", "common_slope", "shared_slope", "intercepts"] = "auto"
-    """Random effects of the patient. `unstructured`: intercepts and slopes of all scales; `separate`: intercepts apart
-    from slopes; `common_slope`: a slope common to the scales and one of each scale with one variance; `shared_slope`:
-    the common one only; `intercepts`: no slopes. `auto`: the first of these that the rows can estimate."""
+    random: Literal["auto", "unstructured", "common_slope", "independent_slope", "shared_slope", "intercepts"] = "auto"
+    """Random effects of the patient. `unstructured`: intercepts and slopes of all scales, any covariance;
+    `common_slope`: intercepts and one common slope, any covariance, and one more slope of each scale; in
+    `independent_slope` the slopes are independent of the intercepts; `shared_slope`: intercepts and the common slope
+    only; `intercepts`: no slopes. `auto`: the first of these that the rows can estimate."""
     estimation: Literal["ML", "REML"] | None = None
     """None: that of the analysis."""
     adjustment: Literal["holm", "bonferroni", "none"] = "holm"

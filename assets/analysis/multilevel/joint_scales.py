@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 SCALE, SCORE, UNIT = "_scale", "_score", "_assessment"
 LADDER = {
     "unstructured": "intercepts and slopes of every scale, any covariance",
-    "separate": "intercepts of every scale, any covariance; slopes likewise, independent of the intercepts",
-    "common_slope": "intercepts of every scale, any covariance; one slope common to the scales, one of each with one "
-    "variance for all",
-    "shared_slope": "intercepts of every scale, any covariance; one slope common to the scales",
-    "intercepts": "intercepts of every scale, any covariance; no random slopes",
+    "common_slope": "intercepts of every scale and one slope common to them, any covariance; one more slope of each "
+    "scale, of one variance",
+    "independent_slope": "intercepts of every scale, any covariance; independent of them, one slope common to all "
+    "and one more of each scale, of one variance",
+    "shared_slope": "intercepts of every scale and one slope common to them, any covariance",
+    "intercepts": "intercepts of every scale, any covariance; no slopes",
 }
 """Structures of the patient's effects from the richest to the simplest."""
 
@@ -147,21 +148,19 @@ def structure_blocks(joint: Joint, structure: str) -> list[Block]:
     dummies = np.eye(len(joint.scales))[joint.place]
     intercepts = [(f"{scale}_{INTERCEPT}", dummies[:, k], 0) for k, scale in enumerate(joint.scales)]
     slopes = [(f"{scale}_slope", dummies[:, k] * joint.years, 1) for k, scale in enumerate(joint.scales)]
-    common = [random_effects("patient_slope", joint.patient, [("slope", joint.years, 1)])]
-    each = codes(joint.patient * len(joint.scales) + joint.place)
+    common = [("slope", joint.years, 1)]
+    each = random_effects("patient_scale", codes(joint.patient * len(joint.scales) + joint.place), common)
+    patient = joint.patient
     by_structure = {
-        "unstructured": [random_effects("patient", joint.patient, intercepts + slopes)],
-        "separate": [
-            random_effects("patient", joint.patient, intercepts),
-            random_effects("patient_slope", joint.patient, slopes),
+        "unstructured": [random_effects("patient", patient, intercepts + slopes)],
+        "common_slope": [random_effects("patient", patient, intercepts + common), each],
+        "independent_slope": [
+            random_effects("patient", patient, intercepts),
+            random_effects("patient_slope", patient, common),
+            each,
         ],
-        "common_slope": [
-            random_effects("patient", joint.patient, intercepts),
-            *common,
-            random_effects("patient_scale", each, [("slope", joint.years, 1)]),
-        ],
-        "shared_slope": [random_effects("patient", joint.patient, intercepts), *common],
-        "intercepts": [random_effects("patient", joint.patient, intercepts)],
+        "shared_slope": [random_effects("patient", patient, intercepts + common)],
+        "intercepts": [random_effects("patient", patient, intercepts)],
     }
     return [*by_structure[structure], unstructured_residual(joint.place, joint.unit, joint.scales)]
 

@@ -126,7 +126,7 @@ class MarginalLikelihood:
             slope = within[number] - left.T @ left / scale
             if self.is_reml:
                 fixed = sums[:, :, :p]
-                slope = slope - np.einsum("gip,gjp->ij", fixed @ inverse_information, fixed, optimize=True)
+                slope = slope - np.tensordot(fixed @ inverse_information, fixed, axes=([0, 2], [0, 2]))
             gradients.append((slope + slope.T) / 2)
             grouped.append(sums)
         return Evaluation(deviance, scale, effects, np.asarray(inverse_information, dtype=float), gradients, grouped)

@@ -20,6 +20,7 @@ from assets.analysis.multilevel.likelihood import Evaluation, MarginalLikelihood
 from assets.analysis.multilevel.optimum import is_optimum, is_singular, maximise, pack, unpack
 
 Method = Literal["ML", "REML"]
+NO_ERROR_LEFT = "the residual variance tends to zero"
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def fit_marginal(
         theta = maximise(likelihood)
         return _report(likelihood, theta, terms, np.asarray(months_power), method)
     except np.linalg.LinAlgError as problem:
-        raise NotEstimableError("the estimation met a singular matrix") from problem
+        raise NotEstimableError(f"{NO_ERROR_LEFT}, so that the covariance is singular") from problem
 
 
 def check_identified(y: Floats, x: Floats, terms: Sequence[str], blocks: Sequence[Block]) -> None:
@@ -235,7 +236,7 @@ def _report(
     at = likelihood.evaluate(factors, is_profiled=False)
     error = max(float(np.diag(f @ f.T).max()) for b, f in zip(blocks, factors, strict=True) if b.is_residual)
     if not math.isfinite(at.deviance) or error < 1e-8:
-        raise NotEstimableError("the residual variance tends to zero; the random effects fit without error")
+        raise NotEstimableError(f"{NO_ERROR_LEFT}; the random effects fit without error")
     second = hessian(gradient, theta)
     values, vectors = np.linalg.eigh(second)
     known = values > 1e-8 * max(float(values[-1]), 1.0)

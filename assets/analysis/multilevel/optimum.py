@@ -21,6 +21,8 @@ CURVATURE_TOLERANCE = 1e-4
 """Largest fall of the deviance per row and unit of added variance that counts as none."""
 SINGULAR_TOLERANCE = 1e-4
 """Smallest diagonal element of Λ relative to the residual SD, with columns scaled to a mean square of one."""
+AGREEMENT = 1e-4
+"""Deviances that differ by less were reached twice."""
 LOG_BOUND = 9.0
 """Residual standard deviations stay within e^±9 of the scale while the optimum is sought."""
 RESIDUAL_SHARES = (0.5, 0.85, 0.15)
@@ -48,20 +50,29 @@ def pack(matrices: Sequence[Any], likelihood: MarginalLikelihood) -> Floats:
 def maximise(likelihood: MarginalLikelihood) -> Floats:
     """Free elements of the best Λ found, for scaled data, with s² taken in.
 
-    A short descent from each start, a long one from the two best; a boundary where variance would help is left.
+    From one start after the other until the best was reached twice; a boundary where variance would help is left.
     """
-    begun = [_descend(likelihood, start, 20) for start in _starts(likelihood)]
-    begun.sort(key=lambda one: one[0])
-    best = min((_descend(likelihood, theta, 500) for _, theta in begun[:2]), key=lambda one: one[0])
+    reached: list[tuple[float, Floats]] = []
+    for start in _starts(likelihood):
+        reached.append(_climb(likelihood, start))
+        reached.sort(key=lambda one: one[0])
+        if len(reached) > 1 and reached[1][0] - reached[0][0] < AGREEMENT:
+            break
+    return reached[0][1]
+
+
+def _climb(likelihood: MarginalLikelihood, start: Floats) -> tuple[float, Floats]:
+    """Descend the deviance, and again from wherever a boundary can be left."""
+    best = _descend(likelihood, start)
     for _ in range(sum(block.q for block in likelihood.blocks if not block.is_residual)):
         widened = _leave_boundary(likelihood, best[1])
         if widened is None:
             break
-        escaped = _descend(likelihood, widened, 500)
+        escaped = _descend(likelihood, widened)
         if escaped[0] > best[0] - 1e-7:
             break
         best = escaped
-    return best[1]
+    return best
 
 
 def _starts(likelihood: MarginalLikelihood) -> list[Floats]:
@@ -81,12 +92,11 @@ def _starts(likelihood: MarginalLikelihood) -> list[Floats]:
     return starts
 
 
-def _descend(likelihood: MarginalLikelihood, start: Floats, max_steps: int) -> tuple[float, Floats]:
+def _descend(likelihood: MarginalLikelihood, start: Floats) -> tuple[float, Floats]:
     """Deviance and Λ (with s² taken in) after L-BFGS-B from `start`."""
     from scipy.optimize import minimize
 
     is_log = _is_log(likelihood)
-    is_diagonal = _is_diagonal(likelihood)
 
     def objective(values: Floats) -> tuple[float, Floats]:
         theta = np.where(is_log, np.exp(np.where(is_log, values, 0.0)), values)
@@ -100,29 +110,24 @@ def _descend(likelihood: MarginalLikelihood, start: Floats, max_steps: int) -> t
         return at.deviance, np.where(is_log, slope * theta, slope)
 
     values = np.where(is_log, np.log(np.maximum(np.where(is_log, start, 1.0), 1e-8)), start)
-    bounds = [
-        (-LOG_BOUND, LOG_BOUND) if log else ((0.0, None) if diagonal else (None, None))
-        for log, diagonal in zip(is_log, is_diagonal, strict=True)
-    ]
-    for _ in range(3 if max_steps > 20 else 1):  # a restart forgets a curvature that no longer fits
+    # diagonals of Λ may change sign on the way: Ψ is the same, and a bound at zero would hold the search there
+    bounds = [(-LOG_BOUND, LOG_BOUND) if log else (None, None) for log in is_log]
+    for _ in range(3):  # a restart forgets a curvature that no longer fits
         found = minimize(
             objective,
             values,
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"ftol": 1e-14, "gtol": 1e-6, "maxiter": max_steps, "maxcor": 20},
+            options={"ftol": 1e-14, "gtol": 1e-6, "maxiter": 500, "maxcor": 20},
         )
         values = found.x
-        if np.abs(found.jac[~is_diagonal | (values > 0)]).max(initial=0.0) < GRADIENT_TOLERANCE / 10:
+        if np.abs(found.jac).max() < GRADIENT_TOLERANCE / 10:
             break
     theta = np.where(is_log, np.exp(np.where(is_log, values, 0.0)), values)
     at = likelihood.evaluate(unpack(theta, likelihood.blocks), is_profiled=True)
-    return at.deviance, theta * math.sqrt(at.scale)
-
-
-def _is_diagonal(likelihood: MarginalLikelihood) -> np.ndarray:
-    return pack([np.eye(block.q) for block in likelihood.blocks], likelihood) > 0
+    factors = [factor * np.where(np.diag(factor) < 0, -1.0, 1.0) for factor in unpack(theta, likelihood.blocks)]
+    return at.deviance, pack(factors, likelihood) * math.sqrt(at.scale)
 
 
 def _is_log(likelihood: MarginalLikelihood) -> np.ndarray:

@@ -179,7 +179,8 @@ def _comparison(
         smaller = fit_levels(made, declared, group, method, is_fixed=False, has_level=False)
     except NotEstimableError as problem:
         return row | {"reason": f"the model compared with was not fitted: {problem}"}
-    statistic = max(2 * (fitted.log_likelihood - smaller.log_likelihood), 0.0)
+    statistic = 2 * (fitted.log_likelihood - smaller.log_likelihood)
+    statistic = statistic if statistic > 1e-6 else 0.0  # both are maximised numerically
     df = 1 if declared.random_level == "intercept" else 3
     p = float(chi2.sf(statistic, df))
     row |= {"chi_square": statistic, "df": df, "p_value": p, "method": f"likelihood ratio, {method}"}
