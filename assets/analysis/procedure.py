@@ -72,6 +72,9 @@ _RUNNERS = {
     "linking": "assets.analysis.linking:linking",
     "reliable_change": "assets.analysis.reliable_change:reliable_change",
     "reliability": "assets.analysis.reliability:internal_consistency",
+    "joint_scales": "assets.analysis.multilevel.joint_scales:joint_scales",
+    "arms_by_time": "assets.analysis.multilevel.arms_by_time:arms_by_time",
+    "three_level": "assets.analysis.multilevel.three_level:three_level",
 }
 """`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""
 

@@ -54,7 +54,7 @@ _COLUMNS = {
         "n_both:i pct_both:f kappa:f std_error:f ci_low:f ci_high:f method reason"
     ),
     "results.effect_size": (
-        "analysis procedure outcome label variant group_level estimate:f std_error:f ci_low:f "
+        "analysis procedure outcome label variant group_level contrast at_months:f estimate:f std_error:f ci_low:f "
         "ci_high:f ci_method mean_before:f sd_before:f mean_after:f sd_after:f mean_change:f "
         "sd_change:f statistic:f df:f p_value:f n:i reason "
         "sample is_primary:b n_before:i n_after:i n_treated:i n_reference:i correlation:f"
