@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codebook.analysis import Analysis
+from codebook.analysis_checks import check_analyses, sent_of
+from codebook.analysis_files import load_analyses
 from codebook.declaration import DeclarationError, DeclaredT, Location, Problem, line_of, load
 from codebook.instrument import Instrument
 from codebook.network import Network, NetworkFolder
+from codebook.psychometrics import norm_ids, reliability_ids
 from codebook.schedule import Schedule, succession
 from codebook.site import Site
 from codebook.site_checks import Known, check_site
@@ -89,7 +92,7 @@ def load_library(root: Path) -> Library:
     instruments |= _load_folder(folder.instruments, Instrument, lambda item: item.key, problems)
     sites = _load_folder(folder.sites, Site, lambda item: item.site, problems)
     schedules = _load_folder(folder.schedules, Schedule, lambda item: item.name, problems)
-    analyses = _load_folder(folder.analyses, Analysis, lambda item: item.name, problems)
+    analyses = load_analyses(folder.analyses, problems)
     network: Network | None = None
     try:
         network = load(folder.declaration, Network)
@@ -151,13 +154,22 @@ def _cross_check(library: Library) -> list[Problem]:
     return [
         *(problem for site in library.sites.values() if site.part_of is None for problem in _check_site(library, site)),
         *(problem for schedule in library.schedules.values() for problem in _check_schedule(library, schedule)),
+        *(problem for analysis in library.analyses.values() for problem in _check_analysis(library, analysis)),
         *_check_network(library),
+        *_check_analyses(library),
     ]
 
 
 def _check_site(library: Library, site: Site) -> list[Problem]:
     path = library.folder.sites / f"{site.site}.yaml"
     return check_site(path, site, Known(library.instruments, library.schedules))
+
+
+def _check_analysis(library: Library, analysis: Analysis) -> Iterator[Problem]:
+    path = library.folder.analyses / f"{analysis.name}.yaml"
+    for place, procedure in enumerate(analysis.procedures):
+        for text in procedure.problems(analysis.panel, library.instruments):
+            yield Problem(path, line_of(path, ("procedures", place)), procedure.name, text)
 
 
 def _check_schedule(library: Library, schedule: Schedule) -> Iterator[Problem]:
@@ -182,6 +194,11 @@ def _check_schedule(library: Library, schedule: Schedule) -> Iterator[Problem]:
             yield Problem(path, line_of(path, ("replaces",)), "replaces", wrong)
 
 
+def _check_analyses(library: Library) -> Iterator[Problem]:
+    sent = sent_of(library.instruments, library.sites.values(), library.schedules)
+    return check_analyses(library.folder.analyses, library.analyses, sent)
+
+
 def _wrong_succession(library: Library, schedule: Schedule) -> str | None:
     replaced = library.schedules.get(schedule.replaces or "")
     if replaced is None:
@@ -199,9 +216,10 @@ def _check_network(library: Library) -> Iterator[Problem]:
     instruments = library.instruments.values()
     rules = {s.missing_rule.name for i in instruments for s in i.scales if s.missing_rule}
     rescalings = {v.rescaled_to.name for i in instruments for v in i.versions if v.rescaled_to}
+    numbers = {name for i in instruments for name in (*norm_ids(i), *reliability_ids(i))}
     for name in network.accepted_unverified:
-        if name not in rules | rescalings:
-            yield Problem(path, None, "accepted_unverified", f"no rule is called '{name}'")
+        if name not in rules | rescalings | numbers:
+            yield Problem(path, None, "accepted_unverified", f"no rule, norm or reliability is called '{name}'")
     if network.default_schedule and network.default_schedule not in library.schedules:
         yield Problem(path, None, "default_schedule", f"'{network.default_schedule}' is not in schedules/")
     for place, message in network.quality.waiver_problems(set(library.sites), set(library.instruments)):

@@ -6,22 +6,13 @@ the declaration does not carry (what a predictor means, or whether a difference 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from assets.publishing.estimates import INTERCEPT, SLOPE, Estimate, Fitted, Term
 from assets.publishing.formatting import decimals_for, listing, number, p_value, plural, stars
 from assets.publishing.result_tables import covariate_labels, term_words
+from assets.publishing.statistics.table import Reading
 from codebook.analysis import Analysis
 
 MONTHS_A_YEAR = 12
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Sentences of one analysis."""
-
-    sentences: tuple[str, ...]
-    doubt: str
 
 
 def growth_models(fitted: list[Fitted]) -> list[Fitted]:

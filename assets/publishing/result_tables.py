@@ -18,17 +18,8 @@ import polars as pl
 from assets.publishing.disclosure import covariates_of
 from assets.publishing.estimates import INTERCEPT, SLOPE, Estimate, Fitted, Term
 from assets.publishing.formatting import NOT_APPLICABLE, count, decimals_for, number, p_value, stars
+from assets.publishing.statistics.table import Cell
 from codebook.analysis import Analysis, Model
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a table cell prints; `title` is what pointing at it adds, `stars` hang outside the column of numbers."""
-
-    text: str
-    title: str = ""
-    stars: str = ""
-    is_muted: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +85,7 @@ class TermRow:
     std_error: str
     interval: str
     p_value: str
+    stars: str
 
 
 @dataclass(frozen=True)
@@ -127,6 +119,7 @@ def term_table(fitted: list[Fitted], labels: Mapping[str, str], *, only_several:
                     number(estimate.std_error, decimals),
                     interval,
                     p_value(estimate.p_value).removeprefix("p ").removeprefix("= "),
+                    stars(estimate.p_value) if term != INTERCEPT else "",
                 )
             )
         tables.append(

@@ -13,13 +13,16 @@ from itertools import pairwise
 
 import polars as pl
 
-from assets.publishing.disclosure import Disclosure
-from assets.publishing.estimates import INTERCEPT, Fitted
+from assets.publishing.disclosure import Disclosure, covariates_of
+from assets.publishing.estimates import INTERCEPT, SLOPE, Fitted
 from codebook.analysis import Analysis, Figure
 from codebook.library import Library
 
 BIN_MONTHS = 6.0
 """Width of a time bin where no schedule names the occasions."""
+EVERYONE = "All patients"
+CELL = "figure_group"
+"""Column that numbers the groups of a figure; a panel's own columns never have this name."""
 
 OBSERVED_SCHEMA = pl.Schema(
     {
@@ -45,11 +48,32 @@ NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True)
+class Groups:
+    """The groups of a figure: the columns that make them, and each group's values and label, in drawing order."""
+
+    columns: tuple[str, ...]
+    values: tuple[tuple[int, ...], ...]
+    labels: tuple[str, ...]
+
+    def number(self, panel: pl.DataFrame) -> pl.DataFrame:
+        """The panel's rows that have a group, with its number in `CELL`."""
+        if not self.columns:
+            return panel.with_columns(pl.lit(0, pl.Int64).alias(CELL))
+        cell = pl.lit(None, pl.Int64)
+        for place, values in enumerate(self.values):
+            is_own = pl.all_horizontal(pl.col(name) == v for name, v in zip(self.columns, values, strict=True))
+            cell = pl.when(is_own).then(pl.lit(place, pl.Int64)).otherwise(cell)
+        return panel.with_columns(cell.alias(CELL)).drop_nulls(CELL)
+
+
+@dataclass(frozen=True)
 class Trajectory:
     """What a figure shows; `observed` and `lines` are empty, and `problem` says why, where it may not be drawn."""
 
     analysis: Analysis
-    figure: Figure
+    name: str
+    title: str
+    groups: Groups
     observed: pl.DataFrame
     lines: pl.DataFrame
     group_sizes: Mapping[int, int]
@@ -73,21 +97,57 @@ class Trajectory:
         return self.observed.filter(~pl.col("is_suppressed"))
 
 
-def trajectory(
+def trajectories(
     analysis: Analysis, library: Library, panel: pl.DataFrame, fitted: list[Fitted], rule: Disclosure
-) -> Trajectory | None:
-    """Means with 95 % intervals per group and occasion, and model lines; None where no figure is declared.
+) -> list[Trajectory]:
+    """Every declared figure; without one, everyone's means with the growth model, where there is one.
 
     A patient with two assessments at one occasion counts once, with the mean of both; the interval is
-    mean ± t(n-1, .975) · sd / √n over patients. Lines are fixed effects: intercept + group + (slope + group × months),
-    with a pointwise band of ± 1.96 standard errors where the covariance of the fixed effects is known.
+    mean ± t(n-1, .975) · sd / √n over patients. Lines are fixed effects, intercept + groups + (slope + groups × months)
+    in time, with a pointwise band of ± 1.96 standard errors where the covariance of the fixed effects is known.
     """
-    figure = analysis.figure
-    if figure is None:
-        return None
-    scales = {measure.instruments for name, measure in analysis.panel.measures.items() if name in analysis.outcomes}
-    groups = panel.drop_nulls(figure.group).group_by(figure.group).agg(pl.col("patient_id").n_unique().alias("n"))
-    sizes = {int(group): int(n) for group, n in groups.sort(figure.group).iter_rows()}
+    declared = [*([analysis.figure] if analysis.figure is not None else []), *analysis.more_figures]
+    if not declared:
+        if not any(covariates_of(model) == () for model in analysis.models):
+            return []
+        groups = Groups((), ((),), (EVERYONE,))
+        title = f"{analysis.title}: all patients"
+        return [_trajectory(analysis, library, panel, fitted, rule, "trajectory", title, groups, ())]
+    return [
+        _trajectory(
+            analysis, library, panel, fitted, rule, figure.name, figure.title, _groups(figure, panel), figure.outcomes
+        )
+        for figure in declared
+    ]
+
+
+def _groups(figure: Figure, panel: pl.DataFrame) -> Groups:
+    """Groups that the panel holds, crossed where two are declared, in the order of their levels."""
+    rows = panel.drop_nulls(list(figure.groups)).select(figure.groups).unique().sort(figure.groups)
+    values = tuple(tuple(int(value) for value in row) for row in rows.iter_rows())
+    own = (figure.labels, figure.second_labels)
+    labels = tuple(
+        ", ".join(labels.get(value, str(value)) for labels, value in zip(own, row, strict=False)) for row in values
+    )
+    return Groups(figure.groups, values, labels)
+
+
+def _trajectory(
+    analysis: Analysis,
+    library: Library,
+    panel: pl.DataFrame,
+    fitted: list[Fitted],
+    rule: Disclosure,
+    name: str,
+    title: str,
+    groups: Groups,
+    outcomes: tuple[str, ...],
+) -> Trajectory:
+    wanted = {key: label for key, label in analysis.outcomes.items() if not outcomes or key in outcomes}
+    scales = {measure.instruments for key, measure in analysis.panel.measures.items() if key in wanted}
+    numbered = groups.number(panel)
+    counted = numbered.group_by(CELL).agg(pl.col("patient_id").n_unique().alias("n")).sort(CELL)
+    sizes = {int(group): int(n) for group, n in counted.iter_rows()}
     problem = None
     if not sizes:
         problem = "no patient has a group"
@@ -96,9 +156,9 @@ def trajectory(
     if problem is not None:
         observed, lines, sizes = pl.DataFrame(schema=OBSERVED_SCHEMA), pl.DataFrame(schema=LINE_SCHEMA), {}
     else:
-        observed = _observed(analysis, figure, panel, occasion_months(library, analysis), rule)
-        lines = _lines(figure, observed, fitted)
-    return Trajectory(analysis, figure, observed, lines, sizes, len(scales) == 1, problem)
+        observed = _observed(wanted, groups, numbered, occasion_months(library, analysis), rule)
+        lines = _lines(groups, observed, fitted)
+    return Trajectory(analysis, name, title, groups, observed, lines, sizes, len(scales) == 1, problem)
 
 
 def occasion_months(library: Library, analysis: Analysis) -> tuple[float, ...]:
@@ -111,30 +171,30 @@ def occasion_months(library: Library, analysis: Analysis) -> tuple[float, ...]:
 
 
 def _observed(
-    analysis: Analysis, figure: Figure, panel: pl.DataFrame, occasions: tuple[float, ...], rule: Disclosure
+    outcomes: Mapping[str, str], groups: Groups, panel: pl.DataFrame, occasions: tuple[float, ...], rule: Disclosure
 ) -> pl.DataFrame:
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
     frames = []
-    for outcome, label in analysis.outcomes.items():
-        used = panel.drop_nulls([figure.group, outcome, "months"]).with_columns(_bin(occasions))
-        per_patient = used.group_by(figure.group, "bin", "patient_id").agg(pl.col(outcome).mean().alias("y"))
+    for outcome, label in outcomes.items():
+        used = panel.drop_nulls([outcome, "months"]).with_columns(_bin(occasions))
+        per_patient = used.group_by(CELL, "bin", "patient_id").agg(pl.col(outcome).mean().alias("y"))
         cells = (
             per_patient.sort("patient_id")
-            .group_by(figure.group, "bin", maintain_order=True)
+            .group_by(CELL, "bin", maintain_order=True)
             .agg(pl.len().alias("n"), pl.col("y").mean().alias("mean"), pl.col("y").std().alias("sd"))
-            .sort(figure.group, "bin")
+            .sort(CELL, "bin")
         )
         rows = []
         for group, months, n, mean, sd in cells.iter_rows():
             is_suppressed = not rule.allows(n)
-            half = float(student.ppf(0.975, n - 1)) * sd / n**0.5 if n > 1 and sd is not None else None
+            half = float(stdtrit(n - 1, 0.975)) * sd / n**0.5 if n > 1 and sd is not None else None
             rows.append(
                 {
                     "outcome": outcome,
                     "outcome_label": label,
                     "group": int(group),
-                    "group_label": figure.labels.get(int(group), str(group)),
+                    "group_label": groups.labels[int(group)],
                     "months": float(months),
                     "n_patients": None if is_suppressed else int(n),
                     "mean": None if is_suppressed else round(float(mean), 6),
@@ -157,20 +217,35 @@ def _bin(occasions: tuple[float, ...]) -> pl.Expr:
     return nearest.cast(pl.Float64).alias("bin")
 
 
-def _lines(figure: Figure, observed: pl.DataFrame, fitted: list[Fitted]) -> pl.DataFrame:
-    rows = []
+def _models(groups: Groups, fitted: list[Fitted]) -> dict[str, Fitted]:
+    """The model of each outcome whose predictors are the figure's groups and no others; of several, the fullest.
+
+    Groups that are crossed need their product with time, or the model's lines would not be those of the cells.
+    """
+    needed = tuple(sorted((*groups.columns, "months"))) if groups.columns else SLOPE
+    found: dict[str, Fitted] = {}
     for item in fitted:
-        if item.predictors != (figure.group,) or not item.is_shown or item.is_unconverged:
+        if set(covariates_of(item.model)) != set(groups.columns) or not item.is_shown or item.is_unconverged:
             continue
-        if INTERCEPT not in item.estimates:
+        if INTERCEPT not in item.estimates or needed not in item.estimates:
             continue
+        best = found.get(item.outcome)
+        if best is None or len(item.estimates) > len(best.estimates):
+            found[item.outcome] = item
+    return found
+
+
+def _lines(groups: Groups, observed: pl.DataFrame, fitted: list[Fitted]) -> pl.DataFrame:
+    rows = []
+    for item in _models(groups, fitted).values():
         own = observed.filter((pl.col("outcome") == item.outcome) & ~pl.col("is_suppressed"))
         for (group, label), cells in own.group_by("group", "group_label", maintain_order=True):
             months = cells["months"].to_list()
             first, last = min(months), max(months)
+            values = dict(zip(groups.columns, groups.values[int(str(group))], strict=True))
             for step in range(LINE_POINTS if last > first else 1):
                 month = round(first + (last - first) * step / (LINE_POINTS - 1), 4)
-                factors = {"months": month, figure.group: float(str(group))}
+                factors = {"months": month, **{name: float(value) for name, value in values.items()}}
                 x = {term: math.prod(factors[part] for part in term) for term in item.estimates}
                 y, error = item.predict(x)
                 half = None if error is None else NORMAL_95 * error
