@@ -20,6 +20,7 @@ from assets.analysis.multilevel.frames import PATIENT, TIME, Matrices, matrices
 from assets.analysis.multilevel.model import MarginalFit, fit_marginal
 from assets.analysis.multilevel.report import ENGINE, Contrast, Reporter
 from assets.analysis.procedure import Found, Room
+from codebook.panel import Panel
 from codebook.procedures.arms_by_time import ArmsByTime
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def arms_by_time(declared: ArmsByTime, room: Room) -> Found:
         label = room.analysis.outcomes.get(outcome, outcome)
         report = Reporter(found, outcome, label, declared.name, declared.title, room.analysis.panel.name, text)
         try:
-            trial = code_trial(room.panel, outcome, declared)
+            trial = code_trial(room.panel, outcome, declared, room.analysis.panel)
             fitted = fit_trial(trial, declared)
         except NotEstimableError as problem:
             report.not_fitted(str(problem))
@@ -79,13 +80,13 @@ def arms_by_time(declared: ArmsByTime, room: Room) -> Found:
     return found
 
 
-def code_trial(panel: pd.DataFrame, outcome: str, declared: ArmsByTime) -> Trial:
+def code_trial(frame: pd.DataFrame, outcome: str, declared: ArmsByTime, panel: Panel) -> Trial:
     """Complete rows with 0/1 columns for the arm and for each occasion but the first, as matrices.
 
     Raises:
         NotEstimableError: not two arms, fewer than two occasions, or what `matrices` refuses.
     """
-    frame, levels = _with_occasion(panel, declared)
+    frame, levels = _with_occasion(frame, declared)
     needed = [outcome, PATIENT, TIME, declared.arm, *source_columns(declared.covariates)]
     frame = frame.loc[complete_rows(frame, needed)].reset_index(drop=True)
     if frame.empty:
@@ -114,7 +115,9 @@ def code_trial(panel: pd.DataFrame, outcome: str, declared: ArmsByTime) -> Trial
     if declared.interaction:
         terms += [f"{arm_term}:{term}" for term in terms[1:]]
     has_slope = declared.covariance == "random_intercept_and_slope"
-    made = matrices(frame, outcome, (*declared.covariates, *terms), also=(TIME, declared.arm), has_slope=has_slope)
+    made = matrices(
+        frame, outcome, (*declared.covariates, *terms), panel, also=(TIME, declared.arm), has_slope=has_slope
+    )
     return Trial(made, arm_term, arm, names, tuple(times), time_terms)
 
 
@@ -200,8 +203,9 @@ def mean(trial: Trial, time: Time, arm: int) -> dict[str, float]:
 
 
 def _reference_value(rows: pd.DataFrame, column: str) -> float:
-    if column not in rows.columns:  # a level of a text column
-        return 1 / rows[column.partition("[")[0]].nunique()
+    source = column.partition("[")[0]
+    if source != column and source in rows.columns:  # a level of a text column
+        return 1 / rows[source].nunique()
     values = rows[column].to_numpy(dtype=float)
     return float(np.mean(np.unique(values)) if len(np.unique(values)) == 2 else values.mean())
 
