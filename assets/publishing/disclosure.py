@@ -49,6 +49,10 @@ class Disclosure:
         """
         covariates = covariates_of(model)
         used = panel.drop_nulls([outcome, *(name for name in covariates if name in panel.columns)])
+        for name, value in model.where.items():
+            if name in used.columns:
+                is_number = used[name].dtype.is_numeric()
+                used = used.filter(pl.col(name) == (float(value) if is_number else str(value)))
         if used["patient_id"].n_unique() < self.minimum:
             return f"suppressed: fewer than {self.minimum} patients"
         for name in covariates:

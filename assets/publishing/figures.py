@@ -27,6 +27,8 @@ COLOURS = {
 INK, MUTED, LINE, GROUP_0, GROUP_1 = COLOURS
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 PANEL_WIDTH, PANEL_HEIGHT = 250, 190
+LARGEST = 1.3
+"""A picture is stretched to its column's width, but no more than this."""
 DODGE_MONTHS = 0.45
 """Groups stand this far to the left and right of their occasion, so that their intervals do not hide each other."""
 PAPER = "#ffffff"
@@ -124,7 +126,11 @@ def themed(svg: str, description: str) -> str:
     svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
     svg = re.sub(r' font-family="[^"]*"', "", svg)
     label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return re.sub(r' width="([\d.]+)" height="([\d.]+)"', f' role="img" aria-label="{label}"', svg, count=1)
+    found = re.search(r' width="([\d.]+)" height="([\d.]+)"', svg)
+    if found is None:
+        return svg
+    most = f' style="max-width:{LARGEST * float(found[1]):.0f}px" role="img" aria-label="{label}"'
+    return svg[: found.start()] + most + svg[found.end() :]
 
 
 def bare(spec: dict[str, Any], datasets: dict[str, list[dict[str, Any]]], background: str = "transparent") -> Any:
@@ -149,18 +155,16 @@ class Look:
 
 
 def looks(trajectory: Trajectory) -> list[Look]:
-    """The groups that are there, in the order of their levels."""
-    firsts = sorted({values[0] for values in trajectory.groups.values if values})
+    """The groups that are there, in the order of their levels: colour by the first grouping, dashes by the second."""
     found = []
     for group in sorted(trajectory.group_sizes):
-        values = trajectory.groups.values[group]
-        first = firsts.index(values[0]) % 2 if values else 0
-        is_second = len(values) > 1 and values[1] > 0
+        first, *rest = trajectory.groups.places[group]
+        is_second = (rest[0] if rest else first // 2) % 2 > 0
         found.append(
             Look(
                 trajectory.groups.labels[group],
-                (GROUP_0, GROUP_1)[first],
-                ("circle", "square", "triangle-up", "diamond")[first + 2 * is_second],
+                (GROUP_0, GROUP_1)[first % 2],
+                ("circle", "square", "triangle-up", "diamond")[first % 2 + 2 * is_second],
                 (5, 3) if is_second else (1, 0),
             )
         )

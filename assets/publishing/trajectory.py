@@ -14,9 +14,10 @@ from itertools import pairwise
 import polars as pl
 
 from assets.publishing.disclosure import Disclosure, covariates_of
-from assets.publishing.estimates import INTERCEPT, SLOPE, Fitted
+from assets.publishing.estimates import INTERCEPT, Fitted
 from codebook.analysis import Analysis, Figure
 from codebook.library import Library
+from codebook.panel import Cells, Level
 
 BIN_MONTHS = 6.0
 """Width of a time bin where no schedule names the occasions."""
@@ -49,21 +50,33 @@ NORMAL_95 = 1.959964
 
 @dataclass(frozen=True)
 class Groups:
-    """The groups of a figure: the columns that make them, and each group's values and label, in drawing order."""
+    """The groups of a figure: the column that makes them, and each group's level and label, in drawing order.
 
-    columns: tuple[str, ...]
-    values: tuple[tuple[int, ...], ...]
+    `places` says where a level stands in each of the groupings that it crosses: (1, 0) is the second of the first and
+    the first of the second. Levels of one grouping have one place.
+    """
+
+    column: str | None
+    levels: tuple[Level, ...]
     labels: tuple[str, ...]
+    places: tuple[tuple[int, ...], ...]
 
     def number(self, panel: pl.DataFrame) -> pl.DataFrame:
         """The panel's rows that have a group, with its number in `CELL`."""
-        if not self.columns:
+        if self.column is None:
             return panel.with_columns(pl.lit(0, pl.Int64).alias(CELL))
         cell = pl.lit(None, pl.Int64)
-        for place, values in enumerate(self.values):
-            is_own = pl.all_horizontal(pl.col(name) == v for name, v in zip(self.columns, values, strict=True))
-            cell = pl.when(is_own).then(pl.lit(place, pl.Int64)).otherwise(cell)
+        for place, level in enumerate(self.levels):
+            cell = pl.when(pl.col(self.column) == level).then(pl.lit(place, pl.Int64)).otherwise(cell)
         return panel.with_columns(cell.alias(CELL)).drop_nulls(CELL)
+
+    def value(self, part: str, group: int) -> float:
+        """What a part of a term is for a group: `poor` its level, `cell[a]` whether it is that level."""
+        name, _, level = part.removesuffix("]").partition("[")
+        if name != self.column:
+            raise KeyError(part)
+        own = self.levels[group]
+        return float(str(own) == level) if level else float(own)
 
 
 @dataclass(frozen=True)
@@ -110,26 +123,42 @@ def trajectories(
     if not declared:
         if not any(covariates_of(model) == () for model in analysis.models):
             return []
-        groups = Groups((), ((),), (EVERYONE,))
+        groups = Groups(None, (0,), (EVERYONE,), ((0,),))
         title = f"{analysis.title}: all patients"
         return [_trajectory(analysis, library, panel, fitted, rule, "trajectory", title, groups, ())]
     return [
         _trajectory(
-            analysis, library, panel, fitted, rule, figure.name, figure.title, _groups(figure, panel), figure.outcomes
+            analysis,
+            library,
+            panel,
+            fitted,
+            rule,
+            figure.name,
+            figure.title,
+            _groups(analysis, figure, panel),
+            figure.outcomes,
         )
         for figure in declared
     ]
 
 
-def _groups(figure: Figure, panel: pl.DataFrame) -> Groups:
-    """Groups that the panel holds, crossed where two are declared, in the order of their levels."""
-    rows = panel.drop_nulls(list(figure.groups)).select(figure.groups).unique().sort(figure.groups)
-    values = tuple(tuple(int(value) for value in row) for row in rows.iter_rows())
-    own = (figure.labels, figure.second_labels)
-    labels = tuple(
-        ", ".join(labels.get(value, str(value)) for labels, value in zip(own, row, strict=False)) for row in values
-    )
-    return Groups(figure.groups, values, labels)
+def _groups(analysis: Analysis, figure: Figure, panel: pl.DataFrame) -> Groups:
+    """Groups that the panel holds, in the order of their levels; cells in the order of their declaration."""
+    found = panel[figure.group].drop_nulls().unique().sort().to_list() if figure.group in panel.columns else []
+    covariate = analysis.panel.covariates.get(figure.group)
+    if isinstance(covariate, Cells):
+        levels = [name for name in covariate.cells if name in found]
+        crossed = [sorted({str(values[n]) for values in covariate.cells.values()}) for n in range(len(covariate.of))]
+        places = [
+            tuple(own.index(str(value)) for own, value in zip(crossed, covariate.cells[name], strict=True))
+            for name in levels
+        ]
+        names = {**covariate.labels, **{str(level): label for level, label in figure.labels.items()}}
+    else:
+        levels, places = found, [(place,) for place, _ in enumerate(found)]
+        names = {str(level): label for level, label in figure.labels.items()}
+    labels = tuple(names.get(str(level), str(level).replace("_", " ")) for level in levels)
+    return Groups(figure.group, tuple(levels), labels, tuple(places))
 
 
 def _trajectory(
@@ -218,20 +247,15 @@ def _bin(occasions: tuple[float, ...]) -> pl.Expr:
 
 
 def _models(groups: Groups, fitted: list[Fitted]) -> dict[str, Fitted]:
-    """The model of each outcome whose predictors are the figure's groups and no others; of several, the fullest.
-
-    Groups that are crossed need their product with time, or the model's lines would not be those of the cells.
-    """
-    needed = tuple(sorted((*groups.columns, "months"))) if groups.columns else SLOPE
+    """The model of each outcome, on all rows, whose only predictor is the figure's group, with its own slopes."""
+    wanted = () if groups.column is None else (groups.column,)
     found: dict[str, Fitted] = {}
     for item in fitted:
-        if set(covariates_of(item.model)) != set(groups.columns) or not item.is_shown or item.is_unconverged:
+        if covariates_of(item.model) != wanted or item.model.where or not item.is_shown or item.is_unconverged:
             continue
-        if INTERCEPT not in item.estimates or needed not in item.estimates:
-            continue
-        best = found.get(item.outcome)
-        if best is None or len(item.estimates) > len(best.estimates):
-            found[item.outcome] = item
+        has_slopes = any("months" in term and len(term) == len(wanted) + 1 for term in item.estimates)
+        if INTERCEPT in item.estimates and has_slopes:
+            found.setdefault(item.outcome, item)
     return found
 
 
@@ -239,13 +263,14 @@ def _lines(groups: Groups, observed: pl.DataFrame, fitted: list[Fitted]) -> pl.D
     rows = []
     for item in _models(groups, fitted).values():
         own = observed.filter((pl.col("outcome") == item.outcome) & ~pl.col("is_suppressed"))
+        parts = {part for term in item.estimates for part in term if part != "months"}
         for (group, label), cells in own.group_by("group", "group_label", maintain_order=True):
             months = cells["months"].to_list()
             first, last = min(months), max(months)
-            values = dict(zip(groups.columns, groups.values[int(str(group))], strict=True))
+            values = {part: groups.value(part, int(str(group))) for part in parts}
             for step in range(LINE_POINTS if last > first else 1):
                 month = round(first + (last - first) * step / (LINE_POINTS - 1), 4)
-                factors = {"months": month, **{name: float(value) for name, value in values.items()}}
+                factors = {"months": month, **values}
                 x = {term: math.prod(factors[part] for part in term) for term in item.estimates}
                 y, error = item.predict(x)
                 half = None if error is None else NORMAL_95 * error

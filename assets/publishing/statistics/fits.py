@@ -7,7 +7,7 @@ declared mixed models. What does not: the tables that print estimates (`model_ta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -15,7 +15,7 @@ import polars as pl
 from assets.publishing.estimates import Fitted
 from assets.publishing.formatting import count, decimals_for, number, p_value, plural
 from assets.publishing.result_tables import TermTable, term_table
-from assets.publishing.statistics.syntax import lme4, spss
+from assets.publishing.statistics.syntax import Syntax, syntax
 from assets.publishing.statistics.table import (
     BLANK,
     Cell,
@@ -23,7 +23,7 @@ from assets.publishing.statistics.table import (
     PaperTable,
     Reading,
     Row,
-    decimals_by_error,
+    anchor,
     interval_cell,
     number_cell,
     plain_value,
@@ -34,14 +34,17 @@ COMPONENTS = {
     "var_intercept": "Variance of levels",
     "var_slope": "Variance of slopes",
     "cov_intercept_slope": "Covariance of level and slope",
-    "corr_intercept_slope": "Correlation of level and slope",
+    "cor_intercept_slope": "Correlation of level and slope",
     "var_residual": "Residual variance",
+    "explained_intercept_pct": "Variance of levels explained, %",
+    "explained_slope_pct": "Variance of slopes explained, %",
     "sd_intercept": "SD of levels",
     "sd_slope": "SD of slopes",
     "sd_residual": "Residual SD",
 }
-"""Component → words; those of `results.fit` come first."""
+"""Component → words, in the order in which they are printed."""
 ORDER = list(COMPONENTS)
+OF_THE_FIT = ("var_intercept", "var_slope", "cov_intercept_slope", "var_residual")
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,7 @@ class FitBlock:
     facts: tuple[Fact, ...]
     terms: TermTable | None
     tables: tuple[PaperTable, ...]
-    r: str
-    spss: str
-
-
-def anchor(analysis: str, outcome: str, model: str) -> str:
-    """The place on the page: `fit-<analysis>-<outcome>-<model>`."""
-    return f"fit-{analysis}-{outcome}-{model}"
+    syntax: Syntax
 
 
 def fit_blocks(
@@ -79,7 +76,6 @@ def fit_blocks(
     fitted: list[Fitted],
     results: Mapping[str, pl.DataFrame],
     labels: Mapping[str, str],
-    texts: frozenset[str],
 ) -> list[FitBlock]:
     """A block for each declared model and outcome, in declared order.
 
@@ -88,7 +84,6 @@ def fit_blocks(
         fitted: its models, suppressed.
         results: every results table.
         labels: covariate → words.
-        texts: panel columns that hold words, not numbers.
     """
     found = []
     for item, terms in zip(fitted, term_table(fitted, labels), strict=True):
@@ -112,9 +107,7 @@ def fit_blocks(
                     )
                     if table.rows
                 ),
-                lme4(item.outcome, item.model.terms, item.model.random, analysis.estimation, analysis.panel.name,
-                     texts=texts),
-                spss(item.outcome, item.model.terms, item.model.random, analysis.estimation, texts=texts),
+                syntax(analysis, item.outcome, item.model),
             )
         )  # fmt: skip
     return found
@@ -162,13 +155,16 @@ def _facts(item: Fitted) -> tuple[Fact, ...]:
 
 
 def _small(title: str, stub: str, columns: list[Column], rows: list[Row], notes: tuple[str, ...] = ()) -> PaperTable:
-    return PaperTable("", title, stub, tuple(columns), tuple(rows), notes, pl.DataFrame(), Reading())
+    """A table of a block, without the columns that hold nothing."""
+    kept = [n for n, _ in enumerate(columns) if any(not row.cells or row.cells[n].text for row in rows)]
+    rows = [replace(row, cells=tuple(row.cells[n] for n in kept)) if row.cells else row for row in rows]
+    return PaperTable("", title, stub, tuple(columns[n] for n in kept), tuple(rows), notes, pl.DataFrame(), Reading())
 
 
 def _components(item: Fitted, found: Rows) -> PaperTable:
     known = found or [
         {"component": name, "estimate": item.number(name), "ci_low": None, "ci_high": None, "ci_method": None,
-         "reason": None} for name in ORDER[:5] if item.number(name) is not None
+         "reason": None} for name in OF_THE_FIT if item.number(name) is not None
     ]  # fmt: skip
     rows = []
     for row in sorted(known, key=lambda r: ORDER.index(r["component"]) if r["component"] in ORDER else len(ORDER)):
@@ -241,6 +237,3 @@ def soundness(fitted: list[Fitted]) -> str:
     more = f"; {singular} {'is' if singular == 1 else 'are'} singular" if singular else "; none is singular"
     hidden = len(fitted) - len(shown)
     return f"{plural(len(shown), 'model')}, {went}{more}{f'; {hidden} not shown' if hidden else ''}."
-
-
-__all__ = ["Fact", "FitBlock", "anchor", "decimals_by_error", "fit_blocks", "soundness"]

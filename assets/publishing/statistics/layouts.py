@@ -6,19 +6,23 @@ What belongs here: which result stands in which cell of a procedure's tables. Wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
-from assets.publishing.formatting import count, listing, number, p_value, percent, plural, stars
+from assets.publishing.formatting import listing, number, p_value, plural, stars
+from assets.publishing.statistics.agreement_table import AGREEMENT, agreement_table
 from assets.publishing.statistics.group_table import DESCRIPTION, GROUP_TEST, group_table
+from assets.publishing.statistics.measure_tables import reliability_table, reliable_change_table
+from assets.publishing.statistics.parts import NO_READING, Rows, label_of, made_table, reasons, sentence
 from assets.publishing.statistics.records import Procedure
 from assets.publishing.statistics.sensitivity_table import sensitivity_table
 from assets.publishing.statistics.table import (
-    ABSENT,
     BLANK,
     HIDDEN,
+    STARS_NOTE,
     Cell,
     Column,
     PaperTable,
@@ -36,9 +40,6 @@ from assets.publishing.statistics.table import (
     statistic_cell,
 )
 from assets.publishing.statistics.withheld import MARK
-
-Rows = Sequence[dict[str, Any]]
-NO_READING = Reading((), "")
 
 
 def tables_of(procedure: Procedure, term: Callable[[str], str]) -> list[PaperTable]:
@@ -77,47 +78,24 @@ def _finished(table: PaperTable, key: str, procedure: Procedure) -> PaperTable:
     """The notes that every table ends with: method, patients, what the procedure says, suppression, stars."""
     notes = list(table.notes)
     if procedure.method:
-        notes.append(_sentence(procedure.method))
+        notes.append(sentence(procedure.method))
     if procedure.n_patients is not None:
         n = plural(procedure.n_patients, "patient")
-        more = "" if procedure.n_observations is None else f", {plural(procedure.n_observations, 'observation')}"
+        size = procedure.n_observations
+        more = "" if size is None or size == procedure.n_patients else f", {plural(size, 'observation')}"
         notes.append(f"N = {n}{more}.")
     if procedure.note:
-        notes.append(_sentence(procedure.note))
+        notes.append(sentence(procedure.note))
     if procedure.reason and not table.problem:
-        notes.append(_sentence(f"Not complete: {procedure.reason}"))
+        notes.append(sentence(f"Not complete: {procedure.reason}"))
     if procedure.n_suppressed:
         notes.append("Cells that rest on too few patients, or would give such a cell away, are suppressed.")
     if table.has_stars:
-        notes.append("* p < .05. ** p < .01. *** p < .001.")
+        notes.append(STARS_NOTE)
     return PaperTable(
         key, table.title, table.stub, table.columns, table.rows, tuple(dict.fromkeys(notes)), table.data,
         table.reading, table.problem, table.folded_after,
     )  # fmt: skip
-
-
-def _sentence(text: str) -> str:
-    text = text.strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _made(
-    procedure: Procedure, name: str, stub: str, columns: Sequence[Column], rows: Sequence[Row], reading: Reading,
-    *, notes: Sequence[str] = (), what: str = "",
-) -> PaperTable:  # fmt: skip
-    title = f"{procedure.title}: {what}" if what else procedure.title
-    key = f"{procedure.name}_{name.removeprefix('results.')}"
-    return PaperTable(key, title, stub, tuple(columns), tuple(rows), tuple(notes), procedure.tables[name], reading)
-
-
-def _label(row: dict[str, Any]) -> str:
-    text = str(row.get("label") or row.get("outcome") or row.get("measure") or row.get("variable") or "")
-    return f"{text}: {row['group_level']}" if row.get("group_level") else text
-
-
-def _reasons(rows: Rows, label: Callable[[dict[str, Any]], str] = _label) -> list[str]:
-    found = [f"{label(row)}: {row['reason']}" for row in rows if row.get("reason")]
-    return [_sentence(reason) for reason in dict.fromkeys(found)]
 
 
 def _effect_sizes(procedure: Procedure, _: Callable[[str], str]) -> PaperTable:
@@ -131,7 +109,7 @@ def _effect_sizes(procedure: Procedure, _: Callable[[str], str]) -> PaperTable:
     rows: list[Row] = []
     seen = ""
     for row in found:
-        label = _label(row)
+        label = label_of(row)
         is_first = label != seen
         seen = label
         if row[MARK]:
@@ -146,9 +124,9 @@ def _effect_sizes(procedure: Procedure, _: Callable[[str], str]) -> PaperTable:
     reading = _effect_reading(found)
     methods = list(dict.fromkeys(str(row["ci_method"]) for row in found if row["ci_method"]))
     notes = [f"Intervals: {listing(methods)}."] if methods else []
-    return _made(
+    return made_table(
         procedure, "results.effect_size", "Outcome", columns if has_means else columns[3:], rows, reading,
-        notes=[*notes, *_reasons(found)],
+        notes=[*notes, *reasons(found)],
     )  # fmt: skip
 
 
@@ -176,7 +154,7 @@ def _effect_reading(found: Rows) -> Reading:
     shown = [row for row in found if row["estimate"] is not None]
     if not shown:
         return NO_READING
-    first = {_label(row): row for row in reversed(shown)}
+    first = {label_of(row): row for row in reversed(shown)}
     parts = []
     for label, row in sorted(first.items(), key=lambda pair: -abs(pair[1]["estimate"])):
         change = ""
@@ -210,17 +188,20 @@ def _contrasts(procedure: Procedure, _: Callable[[str], str]) -> PaperTable:
         by_outcome.setdefault(row["outcome"], []).append(row["std_error"])
     for row in found:
         if row["outcome"] != seen:
-            rows.append(Row(str(row["outcome"] or "")))
+            rows.append(Row(procedure.outcome(row["outcome"])))
             seen = row["outcome"]
         decimals = decimals_by_error(by_outcome[row["outcome"]])
+        link = procedure.link(row["outcome"])
         when = "" if row["at_months"] is None else f", month {number(row['at_months'], 0)}"
         if row[MARK]:
             cells: tuple[Cell, ...] = (HIDDEN,) * len(columns)
+        elif row["estimate"] is None:
+            cells = (Cell("n/a", row.get("reason") or "", is_muted=True), *(BLANK,) * (len(columns) - 1))
         else:
             p = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_value"]
             adjusted = (p_cell(row["p_adjusted"]),) if has_adjusted else ()
             cells = (
-                estimate_cell(row["estimate"], row["std_error"], decimals, p),
+                replace(estimate_cell(row["estimate"], row["std_error"], decimals, p), link=link),
                 interval_cell(row["ci_low"], row["ci_high"], decimals),
                 statistic_cell(row["statistic"], row["df"]), p_cell(row["p_value"]), *adjusted,
                 count_cell(row["n_patients"]),
@@ -228,8 +209,9 @@ def _contrasts(procedure: Procedure, _: Callable[[str], str]) -> PaperTable:
         rows.append(Row(f"{row['contrast']}{when}", cells, is_indented=True))
     adjustments = list(dict.fromkeys(row["adjustment"] for row in found if row["adjustment"]))
     notes = [f"Adjusted for several comparisons: {listing(adjustments)}."] if adjustments else []
-    reading = _p_reading(found, "contrast", lambda row: f"{row['contrast']} ({row['outcome']})")
-    return _made(procedure, "results.contrast", "Contrast", columns, rows, reading, notes=notes, what="contrasts")
+    notes += reasons(found, lambda row: str(row["contrast"]))
+    reading = _p_reading(found, "contrast", lambda row: f"{row['contrast']} ({procedure.outcome(row['outcome'])})")
+    return made_table(procedure, "results.contrast", "Contrast", columns, rows, reading, notes=notes, what="contrasts")
 
 
 def _estimates(procedure: Procedure, term: Callable[[str], str]) -> PaperTable:
@@ -241,7 +223,7 @@ def _estimates(procedure: Procedure, term: Callable[[str], str]) -> PaperTable:
     seen = ""
     for row in found:
         if row["outcome"] != seen:
-            rows.append(Row(str(row["outcome"] or "")))
+            rows.append(Row(procedure.outcome(row["outcome"])))
             seen = row["outcome"]
         decimals = decimals_by_error([row["std_error"]])
         cells: tuple[Cell, ...] = (HIDDEN,) * len(columns)
@@ -255,10 +237,12 @@ def _estimates(procedure: Procedure, term: Callable[[str], str]) -> PaperTable:
         rows.append(Row(term(row["term"]), cells, is_indented=True))
     methods = list(dict.fromkeys(row["method"] for row in found if row["method"]))
     reading = _p_reading(
-        [row for row in found if row["term"] != "intercept"], "term", lambda r: f"{term(r['term'])} ({r['outcome']})"
+        [row for row in found if row["term"] != "intercept"],
+        "term",
+        lambda r: f"{term(r['term'])} ({procedure.outcome(r['outcome'])})",
     )
-    return _made(procedure, "results.estimate", "Term", columns, rows, reading,
-                 notes=[_sentence(method) for method in methods], what="fixed effects")  # fmt: skip
+    return made_table(procedure, "results.estimate", "Term", columns, rows, reading,
+                 notes=[sentence(method) for method in methods], what="fixed effects")  # fmt: skip
 
 
 def _p_reading(found: Rows, what: str, name: Callable[[dict[str, Any]], str]) -> Reading:
@@ -285,91 +269,6 @@ def _width(shown: Rows) -> str:
     return f"The smallest rests on {plural(min(sizes), 'patient')}; read the interval before the p." if sizes else ""
 
 
-def _reliability(procedure: Procedure, _: Callable[[str], str]) -> PaperTable:
-    """One row for each measure, occasion and coefficient."""
-    found = procedure.rows("results.reliability")
-    columns = [Column("Coefficient", is_number=False), Column("Estimate"), Column("95 % CI"), Column("Items"),
-               Column("Raters"), Column("Subjects")]  # fmt: skip
-    rows: list[Row] = []
-    for row in found:
-        when = f", {row['occasion']}" if row["occasion"] else ""
-        name = Cell(str(row["coefficient"] or "").replace("_", " "))
-        if row[MARK]:
-            cells: tuple[Cell, ...] = (name, *(HIDDEN,) * 5)
-        else:
-            cells = (
-                name, number_cell(row["estimate"], 2), interval_cell(row["ci_low"], row["ci_high"], 2),
-                count_cell(row["n_items"]), count_cell(row["n_raters"]), count_cell(row["n_subjects"]),
-            )  # fmt: skip
-        rows.append(Row(f"{_label(row)}{when}", cells))
-    known = [row for row in found if row["estimate"] is not None]
-    reading = NO_READING
-    if known:
-        low = min(known, key=lambda row: row["estimate"])
-        high = max(known, key=lambda row: row["estimate"])
-        sizes = [row["n_subjects"] for row in known if row["n_subjects"] is not None]
-        reading = Reading(
-            (f"{plural(len(known), 'coefficient')} from {number(low['estimate'], 2)} ({_label(low)}) to "
-             f"{number(high['estimate'], 2)} ({_label(high)}).",),
-            f"The smallest rests on {plural(min(sizes), 'subject')}." if sizes else "",
-        )  # fmt: skip
-    methods = list(dict.fromkeys(str(row["method"]) for row in found if row["method"]))
-    return _made(procedure, "results.reliability", "Measure", columns, rows, reading,
-                 notes=[*(_sentence(method) for method in methods), *_reasons(found)])  # fmt: skip
-
-
-def _reliable_change(procedure: Procedure, _: Callable[[str], str]) -> PaperTable:
-    """One row for each outcome and method, one column for each category: n (%)."""
-    found = procedure.rows("results.reliable_change")
-    categories = list(dict.fromkeys(row["category"] for row in found if row["category"]))
-    columns = [Column(str(name).replace("_", " "), "Patients, n (%)") for name in categories]
-    columns += [Column("n"), Column("Reliable from"), Column("Cut-off"), Column("Reliability")]
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in found:
-        groups.setdefault((_label(row), str(row["method"] or "")), []).append(row)
-    rows = []
-    for (label, method), own in groups.items():
-        by_category = {row["category"]: row for row in own}
-        head = own[0]
-        total = next((row["n_total"] for row in own if row["n_total"] is not None), None)
-        rows.append(Row(f"{label}, {method}" if method else label, (
-            *(_share(by_category.get(name)) for name in categories),
-            count_cell(total), number_cell(head["threshold"], 1), number_cell(head["cutoff"], 1),
-            number_cell(head["reliability"], 2),
-        )))  # fmt: skip
-    sources = list(dict.fromkeys(
-        str(row[name]) for row in found for name in ("norm_id", "reliability_id") if row[name]
-    ))  # fmt: skip
-    notes = [f"Norms and reliabilities: {listing(sources)}."] if sources else []
-    return _made(procedure, "results.reliable_change", "Outcome and method", columns, rows,
-                 _change_reading(groups), notes=[*notes, *_reasons(found)])  # fmt: skip
-
-
-def _share(row: dict[str, Any] | None) -> Cell:
-    if row is None:
-        return ABSENT
-    if row[MARK]:
-        return HIDDEN
-    if row["n"] is None:
-        return Cell("n/a", row["reason"] or "", is_muted=True)
-    return Cell(f"{count(row['n'])} ({percent(row['n'], row['n_total'])})")
-
-
-def _change_reading(groups: dict[tuple[str, str], list[dict[str, Any]]]) -> Reading:
-    parts = []
-    for (label, method), own in groups.items():
-        shown = [row for row in own if row["n"] is not None and row["category"]]
-        if shown:
-            most = max(shown, key=lambda row: row["n"])
-            parts.append(f"{label} ({method}): most are {str(most['category']).replace('_', ' ')}, "
-                         f"{count(most['n'])} of {count(most['n_total'])}")  # fmt: skip
-    if not parts:
-        return NO_READING
-    methods = {method for _, method in groups}
-    doubt = "Methods classify the same patients differently; compare within one method." if len(methods) > 1 else ""
-    return Reading((f"{'; '.join(parts[:4])}.",), doubt)
-
-
 def _plain(procedure: Procedure, name: str) -> PaperTable:
     """Every column that holds anything, as it is."""
     frame = procedure.tables[name]
@@ -384,7 +283,7 @@ def _plain(procedure: Procedure, name: str) -> PaperTable:
     ]  # fmt: skip
     columns = [Column(_words(c), is_number=frame[c].dtype.is_numeric()) for c in others]
     what = "" if len(procedure.tables) == 1 else _words(name.removeprefix("results."))
-    return _made(procedure, name, _words(stub), columns, rows, NO_READING, what=what)
+    return made_table(procedure, name, _words(stub), columns, rows, NO_READING, what=what)
 
 
 def _words(name: str) -> str:
@@ -392,10 +291,11 @@ def _words(name: str) -> str:
 
 
 LAYOUTS: dict[str, Callable[[Procedure, Callable[[str], str]], PaperTable]] = {
+    AGREEMENT: lambda procedure, _: agreement_table(procedure),
     "results.effect_size": _effect_sizes,
     "results.estimate": _estimates,
     "results.contrast": _contrasts,
-    "results.reliability": _reliability,
-    "results.reliable_change": _reliable_change,
+    "results.reliability": lambda procedure, _: reliability_table(procedure),
+    "results.reliable_change": lambda procedure, _: reliable_change_table(procedure),
     "results.sensitivity": lambda procedure, _: sensitivity_table(procedure),
 }

@@ -13,8 +13,7 @@ from assets.publishing.estimates import Fitted
 from assets.publishing.formatting import plural
 from assets.publishing.reading import read
 from assets.publishing.result_tables import Block, journal_table, term_table, tidy_table
-from assets.publishing.statistics.fits import anchor
-from assets.publishing.statistics.table import Cell, Column, PaperTable, Reading, Row
+from assets.publishing.statistics.table import STARS_NOTE, Cell, Column, PaperTable, Reading, Row, anchor
 from codebook.analysis import Analysis
 
 EXPLAINED = "Variance explained, %"
@@ -26,14 +25,13 @@ def model_tables(
     analysis: Analysis, fitted: list[Fitted], labels: Mapping[str, str], direction: str
 ) -> list[PaperTable]:
     """The journal's table first, where any model fits it, then each model with several predictors."""
-    blocks = journal_table(fitted)
+    blocks = journal_table(fitted, labels)
     made = [_journal(analysis, fitted, blocks, direction)] if blocks else []
     several = term_table(fitted, labels, only_several=True)
-    items = [item for item in fitted if not item.is_simple]
-    names = list(dict.fromkeys(item.model for item in items))
-    for model in names:
-        own = [(item, table) for item, table in zip(
-            (item for item in fitted if item.model in names), several, strict=True) if item.model == model]  # fmt: skip
+    items = [item for item in fitted if len(item.predictors) > 1]
+    for name in dict.fromkeys(item.model.name for item in items):
+        own = [(item, table) for item, table in zip(items, several, strict=True) if item.model.name == name]
+        model = own[0][0].model
         rows: list[Row] = []
         for item, table in own:
             rows.append(Row(item.outcome_label))
@@ -67,12 +65,11 @@ def _journal(analysis: Analysis, fitted: list[Fitted], blocks: list[Block], dire
     if has_reference:
         columns += [Column("AIC without predictor, same rows")]
     columns += [Column("Patients"), Column("Observations")]
-    outcomes = {label: key for key, label in analysis.outcomes.items()}
     rows: list[Row] = []
     for block in blocks:
         rows.append(Row(block.label if block.is_growth else f"{block.label}: effect on level and on slope"))
         for row in block.rows:
-            link = anchor(analysis.name, outcomes[row.label], block.name)
+            link = anchor(analysis.name, row.outcome, block.name)
             cells = [replace(row.level, link=link), replace(row.slope, link=link)]
             if has_reference:
                 cells += [Cell(row.explained_level), Cell(row.explained_slope)]
@@ -88,8 +85,8 @@ def _journal(analysis: Analysis, fitted: list[Fitted], blocks: list[Block], dire
     notes = (
         f"{_method(analysis)} Level in points, slope in points per month. {direction}",
         *(explained if has_reference else ()),
-        *_row_notes([item for item in fitted if item.is_simple]),
-        "ns: p ≥ .05; the number stands under “Models one by one” and in the CSV.",
+        *_row_notes([item for item in fitted if len(item.predictors) <= 1]),
+        "ns: p ≥ .05; the number stands under “Models one by one” and in the CSV.",
         *_stars(rows),
     )
     title = f"{analysis.title}: linear mixed models"
@@ -117,4 +114,4 @@ def _row_notes(items: list[Fitted]) -> list[str]:
 
 def _stars(rows: list[Row]) -> list[str]:
     has = any(cell.stars for row in rows for cell in row.cells)
-    return ["* p < .05. ** p < .01. *** p < .001."] if has else []
+    return [STARS_NOTE] if has else []

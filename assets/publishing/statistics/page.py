@@ -23,7 +23,7 @@ from assets.publishing.statistics.layouts import tables_of
 from assets.publishing.statistics.methods import methods
 from assets.publishing.statistics.model_table import model_tables
 from assets.publishing.statistics.plots import drawn
-from assets.publishing.statistics.records import Procedure, procedures
+from assets.publishing.statistics.records import Procedure, contrasts_of_models, procedures
 from assets.publishing.statistics.table import SUPPRESSED, PaperTable, Reading
 from assets.publishing.trajectory import Trajectory, trajectories
 from codebook.analysis import Analysis
@@ -104,12 +104,13 @@ def analysis_part(
     empty = pl.DataFrame()
     of_models = Results(*(results.get(f"results.{name}", empty) for name in ("estimate", "fit", "fixed_covariance")))
     fitted = fitted_models(analysis, of_models, panel, rule)
-    found = procedures(analysis, results, panel, rule)
+    called = {key: occasion.label for key, occasion in words.occasions(library).items()}
+    found = procedures(analysis, results, panel, rule, called)
     labels = covariate_labels(analysis)
     tables = model_tables(analysis, fitted, labels, _direction(library, analysis)) if analysis.models else []
-    for procedure in found:
+    contrasts = contrasts_of_models(analysis, results, fitted, rule)
+    for procedure in [*contrasts, *found]:
         tables += tables_of(procedure, lambda term: term_words(term_of(term), labels))
-    texts = frozenset() if panel is None else frozenset(n for n, kind in panel.schema.items() if kind == pl.String)
     paths = trajectories(analysis, library, panel, fitted, rule) if panel is not None else []
     reading = read(analysis, fitted) if analysis.models else next((t.reading for t in tables), Reading())
     return AnalysisPart(
@@ -117,8 +118,8 @@ def analysis_part(
         fitted,
         found,
         tuple(TablePart(f"Table {place}", made) for place, made in enumerate(tables, start=1)),
-        _figures(analysis, paths, found, is_synthetic=library.network.is_synthetic),
-        tuple(fit_blocks(analysis, fitted, results, labels, texts)),
+        _figures(analysis, paths, [*contrasts, *found], is_synthetic=library.network.is_synthetic),
+        tuple(fit_blocks(analysis, fitted, results, labels)),
         reading,
         soundness(fitted),
         methods(library, analysis, panel_sentence(library, analysis), fitted, found, results, run.code_version),

@@ -30,6 +30,8 @@ WIDTH = 420
 ROW_HEIGHT = 22
 MOST_ROWS = 60
 """Rows of a forest that can still be read."""
+SLACK = {"left": 48, "right": 72, "top": 4, "bottom": 4}
+"""Readers' fonts are wider than the one that places texts."""
 CURVE_WIDTH, CURVE_HEIGHT = 640, 180
 Chart = dict[str, Any]
 
@@ -59,7 +61,7 @@ def _forest(procedure: Procedure, *, is_synthetic: bool) -> DrawnFigure | None:
     x = {
         "type": "quantitative",
         "scale": {"zero": True, "nice": True},
-        "axis": {"title": procedure.title, "tickCount": 6},
+        "axis": {"title": _unit(procedure), "tickCount": 6},
     }
     layers: list[Chart] = [
         {"data": {"name": MARKS}, "mark": {"type": "rule", "color": MUTED, "strokeWidth": 1},
@@ -71,7 +73,12 @@ def _forest(procedure: Procedure, *, is_synthetic: bool) -> DrawnFigure | None:
         {"data": {"name": ROWS}, "mark": {"type": "text", "align": "left", "color": MUTED, "fontSize": 11},
          "encoding": {"y": y, "x": {"value": WIDTH + 12}, "text": {"field": "printed"}}},
     ]  # fmt: skip
-    chart = {"layer": [*layers, *_mark(WIDTH, is_synthetic)], "width": WIDTH, "height": ROW_HEIGHT * len(labels)}
+    chart = {
+        "layer": [*layers, *_mark(WIDTH, is_synthetic)],
+        "width": WIDTH,
+        "height": ROW_HEIGHT * len(labels),
+        "padding": SLACK,
+    }
     first = rows[0]
     sentence = (
         f"{procedure.title}: {plural(len(rows), 'estimate')} with 95 % intervals; the first is {first['label']}, "
@@ -79,6 +86,12 @@ def _forest(procedure: Procedure, *, is_synthetic: bool) -> DrawnFigure | None:
     )
     caption = "Points: estimates. Bars: 95 % intervals. Right: estimate, interval and n. The line stands at nought."
     return _figure(f"{procedure.name}_forest", procedure.title, caption, chart, {ROWS: rows}, sentence)
+
+
+def _unit(procedure: Procedure) -> str:
+    if procedure.rows("results.effect_size"):
+        return "Effect size"
+    return "Standardised difference" if procedure.rows("results.group_test") else "Estimate"
 
 
 def _effects(procedure: Procedure) -> list[dict[str, Any]]:
@@ -97,15 +110,15 @@ def _effects(procedure: Procedure) -> list[dict[str, Any]]:
         ]
     if not found:
         found = [
-            _effect(_contrast(row), row, "estimate", "ci_low", "ci_high", "n_patients")
+            _effect(_contrast(procedure, row), row, "estimate", "ci_low", "ci_high", "n_patients")
             for row in procedure.rows("results.contrast")
         ]
     return [row for row in found if row["estimate"] is not None and row["low"] is not None]
 
 
-def _contrast(row: Mapping[str, Any]) -> str:
+def _contrast(procedure: Procedure, row: Mapping[str, Any]) -> str:
     when = "" if row["at_months"] is None else f", month {number(row['at_months'], 0)}"
-    return f"{row['outcome']}: {row['contrast']}{when}"
+    return f"{procedure.outcome(row['outcome'])}: {row['contrast']}{when}"
 
 
 def _effect(label: str, row: Mapping[str, Any], value: str, low: str, high: str, n: str) -> dict[str, Any]:
@@ -170,7 +183,7 @@ def _curve(procedure: Procedure, outcome: str, label: str, *, is_synthetic: bool
                          "axis": {"title": None, "labelLimit": 260, "grid": True, "gridColor": LINE}}},
         }],
     }  # fmt: skip
-    chart: Chart = {"vconcat": [top, below] if order else [top], "spacing": 12}
+    chart: Chart = {"vconcat": [top, below] if order else [top], "spacing": 12, "padding": SLACK}
     primary = next((row for row in known if row["is_primary"]), None)
     decimals = decimals_by_error([row["std_error"] for row in known])
     said = "" if primary is None else f" The primary one gives {number(primary['estimate'], decimals)}."

@@ -6,14 +6,16 @@ What belongs here: reading `results.*` by procedure. What does not: cells (`layo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from assets.publishing.disclosure import Disclosure
+from assets.publishing.estimates import Fitted
 from assets.publishing.sources import Warehouse
+from assets.publishing.statistics.table import anchor
 from assets.publishing.statistics.withheld import MARK, tests_of_hidden, withheld
 from codebook.analysis import Analysis
 from codebook.procedures.base import ProcedureBase
@@ -22,6 +24,9 @@ NO_ROWS_OF_ITS_OWN = frozenset({"results.procedure", "results.fixed_covariance"}
 """What a procedure says of itself, and what serves figures only."""
 GROUPED = frozenset({"results.estimate", "results.contrast"})
 """Tables whose numbers are differences between groups of the panel."""
+
+EVERYTHING = 1_000_000_000
+"""A minimum that no count reaches: every number is held back."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,21 @@ class Procedure:
     n_patients: int | None
     n_observations: int | None
     tables: Mapping[str, pl.DataFrame]
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    """Outcome → label."""
+    occasions: Mapping[str, str] = field(default_factory=dict)
+    """Occasion → label."""
+    analysis: str = ""
+    is_model: bool = False
+    """It stands for a declared mixed model and its contrasts."""
+
+    def outcome(self, name: str | None) -> str:
+        """What an outcome is called."""
+        return self.outcomes.get(name or "", str(name or "").replace("_", " "))
+
+    def link(self, outcome: str) -> str:
+        """The place of the model behind a number; empty for procedures, which have no block of their own."""
+        return anchor(self.analysis, outcome, self.name) if self.is_model else ""
 
     @property
     def n_suppressed(self) -> int:
@@ -55,11 +75,15 @@ def read_results(warehouse: Warehouse) -> dict[str, pl.DataFrame]:
 
 
 def procedures(
-    analysis: Analysis, results: Mapping[str, pl.DataFrame], panel: pl.DataFrame | None, rule: Disclosure
+    analysis: Analysis,
+    results: Mapping[str, pl.DataFrame],
+    panel: pl.DataFrame | None,
+    rule: Disclosure,
+    occasions: Mapping[str, str],
 ) -> list[Procedure]:
-    """Every declared procedure in declared order, whether it has a result or not."""
+    """Every declared procedure in declared order, whether it has a result or not; `occasions` are key → label."""
     said = {row["procedure"]: row for row in _of(results.get("results.procedure"), analysis.name).to_dicts()}
-    return [_procedure(analysis, declared, said.get(declared.name), results, panel, rule)
+    return [_procedure(analysis, declared, said.get(declared.name), results, panel, rule, occasions)
             for declared in analysis.procedures]  # fmt: skip
 
 
@@ -70,6 +94,7 @@ def _procedure(
     results: Mapping[str, pl.DataFrame],
     panel: pl.DataFrame | None,
     rule: Disclosure,
+    occasions: Mapping[str, str],
 ) -> Procedure:
     row = said or {"reason": "no result"}
     refused = None if panel is None else rule.refuses_cells(panel, sorted(declared.columns()))
@@ -81,7 +106,7 @@ def _procedure(
         if own.is_empty():
             continue
         is_refused = refused is not None and name in GROUPED
-        tables[name] = withheld(name, own, Disclosure(1_000_000_000) if is_refused else rule)
+        tables[name] = withheld(name, own, Disclosure(EVERYTHING) if is_refused else rule)
     if {"results.description", "results.group_test"} <= tables.keys():
         tables["results.group_test"] = tests_of_hidden(tables["results.group_test"], tables["results.description"])
     n_patients = row.get("n_patients")
@@ -96,7 +121,34 @@ def _procedure(
         n_patients if is_shown else None,
         row.get("n_observations") if is_shown else None,
         tables,
+        analysis.outcomes,
+        occasions,
+        analysis.name,
     )
+
+
+def contrasts_of_models(
+    analysis: Analysis, results: Mapping[str, pl.DataFrame], fitted: Sequence[Fitted], rule: Disclosure
+) -> list[Procedure]:
+    """The contrasts that declared models make, each model as if it were a procedure; none where it makes none."""
+    found = []
+    for model in analysis.models:
+        own = _of(results.get("results.contrast"), analysis.name, model.name)
+        if not model.contrasts or own.is_empty():
+            continue
+        shown = [item for item in fitted if item.model == model and item.is_shown]
+        is_shown = pl.col("outcome").is_in([item.outcome for item in shown])
+        parts = [
+            withheld("results.contrast", own.filter(is_shown), rule),
+            withheld("results.contrast", own.filter(~is_shown), Disclosure(EVERYTHING)),
+        ]
+        methods = dict.fromkeys(str(method) for method in own["method"].drop_nulls())
+        frame = pl.concat([part for part in parts if part.height])
+        found.append(
+            Procedure(model.name, "contrasts", model.label, "; ".join(methods), "", "", None, None,
+                      {"results.contrast": frame}, analysis.outcomes, {}, analysis.name, is_model=True)
+        )  # fmt: skip
+    return found
 
 
 def _of(frame: pl.DataFrame | None, analysis: str, procedure: str | None = None) -> pl.DataFrame:

@@ -42,9 +42,9 @@ def sensitivity_table(procedure: Procedure) -> PaperTable:
     for outcome in outcomes:
         own = [row for row in found if row["outcome"] == outcome]
         decimals = decimals_by_error([row["std_error"] for row in own])
-        rows.append(Row(str(outcome)))
+        rows.append(Row(procedure.outcome(outcome)))
         rows += [Row(_choices(row), _cells(row, decimals, len(columns)), is_indented=True) for row in own]
-        sentence = _sentence(str(outcome), own)
+        sentence = _sentence(procedure.outcome(outcome), own)
         sentences += [sentence] if sentence else []
     known = [row for row in found if row["estimate"] is not None]
     doubtful = sum(row["is_singular"] is True or row["is_converged"] is False for row in known)

@@ -15,6 +15,7 @@ import polars as pl
 from assets.publishing.formatting import NOT_APPLICABLE, count, decimals_for, number, p_value, stars
 
 SUPPRESSED = "suppressed"
+STARS_NOTE = "* p\u00a0<\u00a0.05. ** p\u00a0<\u00a0.01. *** p\u00a0<\u00a0.001."
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,11 @@ class PaperTable:
 
 def _single(column: Column, is_starred: bool, n_rows: int = 1) -> Heading:
     return Heading(column.heading, n_rows=n_rows, is_number=column.is_number, is_starred=is_starred)
+
+
+def anchor(analysis: str, outcome: str, model: str) -> str:
+    """The place on the page of what is behind a number: `fit-<analysis>-<outcome>-<model>`."""
+    return f"fit-{analysis}-{outcome}-{model}"
 
 
 BLANK = Cell()

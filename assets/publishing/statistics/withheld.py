@@ -4,10 +4,10 @@ What belongs here: which columns count patients, and what goes with a count that
 itself (`disclosure`), or layout.
 
 Three rules. A row whose number of patients is below the minimum loses all its numbers. A part of a whole (a category of
-a variable, a category of change) takes the other parts with it, in every group, since they would give it away by
-subtraction; and a test of that variable goes too. Where only the number of missing values is small, the number of valid
-ones is not printed, and a share is rounded to whole per cent. Minima and maxima are single patients' values and are
-never published.
+a variable, a category of change) takes the other parts with it, and the same parts of other groups where everybody's
+are printed, too, since they would give it away by subtraction; and a test of that variable goes with them. Where only
+the number of missing values is small, the number of valid ones is not printed, and a share is rounded to whole per
+cent. Minima and maxima are single patients' values and are never published.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ PATIENTS = ("n", "n_patients", "n_subjects")
 OF_PERSONS = ("minimum", "maximum")
 NOT_OF_PATIENTS = ("universe", "at_months", "threshold", "cutoff", "n_items", "n_raters", "n_resamples", "minimum_n")
 """Numbers that a declaration or an instrument gives; they stay where a row is held back."""
-PARTS = {"results.description": ("count", "n_valid"), "results.reliable_change": ("n", "n_total")}
-"""Tables whose rows are parts of a whole: column of the part, column of the whole."""
+PARTS = {
+    "results.description": (("count", "n_valid"),),
+    "results.reliable_change": (("n", "n_total"),),
+    "results.agreement": (("n_positive", "n"), ("n_both", "n_positive"), ("n_agree", "n")),
+}
+"""Tables whose rows are parts of a whole: columns of the part and of the whole."""
 WHOLES = {
-    "results.description": ("procedure", "variable"),
+    "results.agreement": ("procedure",),
+    "results.description": ("procedure", "variable", "occasion"),
     "results.reliable_change": ("procedure", "outcome", "method"),
 }
 """What the parts of one whole have in common, over all groups."""
@@ -47,13 +52,12 @@ def withheld(table: str, frame: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
         if name in frame.columns:
             is_small |= _is_small(pl.col(name), rule)
     if table in PARTS:
-        part, whole = PARTS[table]
-        is_small |= _is_small(pl.col(part), rule) | _is_small(pl.col(whole) - pl.col(part), rule)
+        for part, whole in PARTS[table]:
+            is_small |= _is_small(pl.col(part), rule) | _is_small(pl.col(whole) - pl.col(part), rule)
         if "n_valid" in frame.columns:
             is_small |= _is_small(pl.col("n_valid"), rule)
         frame = frame.with_columns(is_small.fill_null(value=False).alias(MARK))
-        keys = [name for name in WHOLES[table] if name in frame.columns]
-        frame = frame.with_columns(pl.col(MARK).any().over(keys).alias(MARK))
+        frame = _spread(frame, [name for name in WHOLES[table] if name in frame.columns])
     else:
         frame = frame.with_columns(is_small.fill_null(value=False).alias(MARK))
     frame = _without_numbers(frame, pl.col(MARK))
@@ -65,6 +69,19 @@ def tests_of_hidden(tests: pl.DataFrame, described: pl.DataFrame) -> pl.DataFram
     hidden = described.filter(pl.col(MARK))["variable"].unique().to_list()
     is_hidden = pl.col(MARK) | pl.col("variable").is_in(hidden)
     return _without_numbers(tests, is_hidden).with_columns(is_hidden.alias(MARK))
+
+
+def _spread(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Hidden parts hide the other parts of their whole; the same parts of other groups where everybody is printed too.
+
+    Without everybody's numbers, one group's cannot be found by subtraction from another's.
+    """
+    if "group_level" not in frame.columns:
+        return frame.with_columns(pl.col(MARK).any().over(keys).alias(MARK))
+    level = pl.col("group_level")
+    has_total = (level.is_null().any() & level.is_not_null().any()).over(keys)
+    everywhere, here = pl.col(MARK).any().over(keys), pl.col(MARK).any().over([*keys, "group_level"])
+    return frame.with_columns(pl.when(has_total).then(everywhere).otherwise(here).alias(MARK))
 
 
 def _is_small(n: pl.Expr, rule: Disclosure) -> pl.Expr:
