@@ -40,6 +40,10 @@ class Model(Declared):
     contrasts: dict[str, dict[str, float]] = {}
     """Linear combinations of terms by their label: {"Poor, with against without": {"months:cell[a]": 1, ...}}."""
 
+    def __hash__(self) -> int:
+        """Models are kept in sets; a dictionary among the fields has no hash of its own."""
+        return hash(self.name)
+
 
 class Bootstrap(Declared):
     """Intervals of explained variance: both models refitted to resampled data.

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from orchestration.alerts_cli import alerts
+from orchestration.analyse_cli import analyse
 from orchestration.codebook_cli import codebook_app
 from orchestration.compare_cli import compare
 from orchestration.days import day
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command()(fetch)
 app.command()(rework)
 app.command()(expectations)
+app.command()(analyse)
 app.command()(compare)
 app.command()(alerts)
 app.add_typer(codebook_app, name="codebook")

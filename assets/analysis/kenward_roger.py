@@ -52,7 +52,7 @@ def adjusted(kernel: Kernel) -> Adjusted:
         for s in range(size):
             twice = 2 * np.sum(phi * q_sums[r, s])
             expected[r, s] = traces[r, s] - twice + np.sum((phi @ p_sums[r]) * (phi @ p_sums[s]).T)
-    weights: Floats = 2 * np.linalg.pinv((expected + expected.T) / 2, rcond=1e-12, hermitian=True)
+    weights = 2 * np.linalg.pinv((expected + expected.T) / 2, rcond=1e-12, hermitian=True)
     change = sum(weights[r, s] * (q_sums[r, s] - p_sums[r] @ phi @ p_sums[s]) for r in range(size) for s in range(size))
     wide = phi + 2 * phi @ change @ phi
     unsure = kernel.uncertainty

@@ -13,7 +13,7 @@ Unlike a Cholesky factor of an inverse, Λ may be singular, so the function hold
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -148,6 +148,31 @@ class ProfiledLikelihood:
         ratio = max((total / within - 1) / (self.sums.n_rows / n_patients), 0.05) if within > 0 else 1.0
         level = math.sqrt(ratio)
         return np.array([level, 0.0, 0.4 * level])[: self.n_theta]
+
+    def thinned(self, step: int) -> ProfiledLikelihood:
+        """The same from every `step`-th group of patients: a start for the search, not an estimate.
+
+        Raises:
+            ValueError: the sums have no totals by group.
+        """
+        sums = self.sums
+        if sums.total_by_group is None:
+            raise ValueError("sums of so few groups are not thinned")
+        chosen = np.arange(0, len(sums.count), step)
+        count = sums.count[chosen]
+        n_rows = int(count @ sums.zz[0, chosen])
+        width = len(self._double)
+        smaller = replace(
+            sums,
+            n_rows=n_rows,
+            n_patients=int(count.sum()),
+            count=count,
+            zz=sums.zz[:, chosen],
+            products=sums.products.reshape(3, -1, width)[:, chosen].reshape(-1, width),
+            total=sums.total_by_group[chosen].sum(axis=0),
+            total_by_group=None,
+        )
+        return ProfiledLikelihood(smaller, is_reml=self.is_reml)
 
     def _weights(self, a: float, b: float, c: float, size: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """W = (I + Z'ZΨ)⁻¹ by group: Z'V⁻¹A = W Z'A."""

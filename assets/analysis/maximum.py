@@ -17,6 +17,8 @@ STEP = 1e-4
 """Of the central differences of the exact gradient, in units of θ (columns of Z scaled to a mean square of one)."""
 NEAR_BOUNDARY = 0.05
 """A diagonal element of Λ below this makes another start worth its time."""
+SAMPLE = 5000
+"""Groups that the search begins with where there are very many."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Maximum:
 
 def maximise(likelihood: ProfiledLikelihood, start: Floats | None = None) -> Maximum:
     """Descend from the moment start (or `start`), and from more starts where the end lies near the boundary."""
+    if start is None and likelihood.sums.total_by_group is not None:
+        found = _from_a_sample(likelihood)
+        if found is not None:
+            return found
     theta, at = _descend(likelihood, likelihood.moment_start() if start is None else start)
     theta, at = _off_the_boundary(likelihood, theta, at)
     if likelihood.n_theta == 3 and min(abs(theta[0]), abs(theta[2])) < NEAR_BOUNDARY:
@@ -88,10 +94,36 @@ def _off_the_boundary(likelihood: ProfiledLikelihood, theta: Floats, at: Evaluat
     return theta, at
 
 
+def _from_a_sample(likelihood: ProfiledLikelihood) -> Maximum | None:
+    """For very many groups: the maximum of a few thousand of them, and Newton's steps from there over all."""
+    sample = likelihood.thinned(-(-len(likelihood.sums.count) // SAMPLE))
+    rough = maximise(sample)
+    grown = likelihood.sums.n_rows / sample.sums.n_rows
+    known = (rough.determinant_curvature * grown, rough.square_curvature * grown)
+    theta, at = _newton(likelihood, rough.theta, likelihood.evaluate(rough.theta), known)
+    if not likelihood.is_optimum(theta):
+        return None
+    return Maximum(theta, at, *curvature(likelihood, theta))
+
+
 def _polished(likelihood: ProfiledLikelihood, theta: Floats, at: Evaluation) -> Maximum:
-    """Newton's steps on the profiled deviance, kept while they go down."""
-    determinant, square = curvature(likelihood, theta)
-    for _ in range(4):
+    """Newton's steps with the curvature renewed until they are small."""
+    curved = curvature(likelihood, theta)
+    for _ in range(3):
+        before = theta
+        theta, at = _newton(likelihood, theta, at, curved)
+        if float(np.abs(theta - before).max()) < 1e-5:
+            break
+        curved = curvature(likelihood, theta)
+    return Maximum(theta, at, *curved)
+
+
+def _newton(
+    likelihood: ProfiledLikelihood, theta: Floats, at: Evaluation, curved: tuple[Floats, Floats]
+) -> tuple[Floats, Evaluation]:
+    """Newton's steps on the profiled deviance with fixed second derivatives, kept while they go down."""
+    determinant, square = curved
+    for _ in range(6):
         slope = likelihood.slope(theta, at)
         by_square = likelihood.by_theta(theta, at.square_gradient)
         hessian = (
@@ -102,15 +134,13 @@ def _polished(likelihood: ProfiledLikelihood, theta: Floats, at: Evaluation) -> 
         values, vectors = np.linalg.eigh(hessian)
         usable = values > 1e-8 * max(float(values[-1]), 1e-8)
         step = -vectors[:, usable] @ ((vectors[:, usable].T @ slope) / values[usable])
+        size = float(np.abs(step).max())
         moved = theta + step
         moved[::2] = np.abs(moved[::2])  # the diagonal of Λ: its sign is free
         there = likelihood.evaluate(moved)
-        size = float(np.abs(step).max())
         if not there.deviance <= at.deviance or size > 0.2:
             break
         theta, at = moved, there
         if size < 1e-7:
             break
-        if size > 1e-5:
-            determinant, square = curvature(likelihood, theta)
-    return Maximum(theta, at, determinant, square)
+    return theta, at

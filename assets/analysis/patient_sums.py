@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+MANY_GROUPS = 20_000
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class PatientSums:
     """p × p, upper triangular: X = basis · r."""
     projection: Floats
     """p: coordinates of y in the basis."""
+    total_by_group: Floats | None = None
+    """G × K, only where there are more than `MANY_GROUPS`: a search may then begin with some of them."""
 
 
 def packing(size: int) -> tuple[Ints, Ints]:
@@ -71,7 +74,14 @@ def from_matrices(y: Floats, x: Floats, z: Floats, patient: Ints) -> PatientSums
         za[0, :, column] = np.bincount(patient, values, n_patients)
         za[1, :, column] = np.bincount(patient, values * t, n_patients)
     rows, columns = packing(joint.shape[1])
-    count, shared, products = grouped(zz, za, rows, columns)
+    count, shared, products, member = grouped(zz, za, rows, columns)
+    by_group = None
+    if len(count) > MANY_GROUPS:
+        own = member[patient]
+        pairs = zip(rows, columns, strict=True)
+        by_group = np.column_stack([np.bincount(own, joint[:, i] * joint[:, j], len(count)) for i, j in pairs]).astype(
+            float
+        )
     total = (joint.T @ joint)[rows, columns]
     return PatientSums(
         n_rows=len(y),
@@ -85,11 +95,12 @@ def from_matrices(y: Floats, x: Floats, z: Floats, patient: Ints) -> PatientSums
         z_scale=scale,
         r=r,
         projection=projection,
+        total_by_group=by_group,
     )
 
 
-def grouped(zz: Floats, za: Floats, rows: Ints, columns: Ints) -> tuple[Floats, Floats, Floats]:
-    """Patients with equal Z'Z (3 × N) joined: their number, their Z'Z, and the sums of products of za (2 × N × k)."""
+def grouped(zz: Floats, za: Floats, rows: Ints, columns: Ints) -> tuple[Floats, Floats, Floats, Ints]:
+    """Patients with equal Z'Z (3 × N) joined: number, Z'Z, sums of products of za (2 × N × k), and each one's group."""
     shared, member, count = np.unique(zz, axis=1, return_inverse=True, return_counts=True)
     first, second = za[0], za[1]
     crossed = (first[:, rows] * second[:, columns] + second[:, rows] * first[:, columns]) / 2
@@ -100,4 +111,4 @@ def grouped(zz: Floats, za: Floats, rows: Ints, columns: Ints) -> tuple[Floats, 
         products = np.vstack([np.add.reduceat(part[order], starts, axis=0) for part in each])
     else:
         products = np.vstack([part[np.argsort(member.ravel(), kind="stable")] for part in each])
-    return count.astype(float), shared, products
+    return count.astype(float), shared, products, member.ravel()

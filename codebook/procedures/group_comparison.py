@@ -39,8 +39,8 @@ class GroupComparison(ProcedureBase):
     variables: dict[Name, Variable] = Field(min_length=1)
     t_test: Literal["pooled", "welch"] = "pooled"
     """Student's t with one variance, as SPSS prints first, or Welch's."""
-    permutations: int = Field(default=9999, ge=99)
-    """For Fisher's exact test of more than 2 × 2 counts."""
+    random_tables: int = Field(default=9999, ge=99)
+    """Drawn for Fisher's exact test of more than 2 × 2 counts."""
     seed: int = 20201
 
     @model_validator(mode="after")

@@ -220,7 +220,7 @@ def test_declared_trial_prints_what_hsaur3_prints(shared: Path) -> None:
     assert results.tables["results.fit"]["aic"].to_pylist() == pytest.approx([1887.5], abs=0.05)
 
 
-@pytest.mark.parametrize("name", ["alliance", "outcomes"])
+@pytest.mark.parametrize("name", ["alliance", "measures", "outcomes"])
 def test_analyses_of_the_demo_can_be_read(name: str) -> None:
     analysis = load(ROOT / "simulation" / "network" / "analyses" / f"{name}.yaml", Analysis)
     assert analysis.name == name and analysis.estimation == "ML"
