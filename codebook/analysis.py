@@ -59,10 +59,14 @@ class Bootstrap(Declared):
 
 
 class Figure(Declared):
-    """Observed means and model lines by a two-level group."""
+    """Observed means and model lines by a group: two levels, or the cells of two groupings (four lines)."""
 
+    name: Name = "trajectory"
     group: Name
-    labels: dict[int, str]
+    labels: dict[Level, str] = {}
+    """Level → what the figure calls it; cells bring labels of their own."""
+    outcomes: tuple[Name, ...] = ()
+    """Empty: every outcome of the analysis."""
     title: str
 
 
@@ -82,6 +86,7 @@ class Analysis(Declared):
     """Statistics other than a mixed model for each outcome, each with a kind of its own (`codebook/procedures`)."""
     bootstrap: Bootstrap | None = None
     figure: Figure | None = None
+    more_figures: tuple[Figure, ...] = ()
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -101,14 +106,29 @@ class Analysis(Declared):
             if outcome not in self.panel.measures:
                 hint = did_you_mean(outcome, self.panel.measures)
                 yield ("outcomes", outcome), f"'{outcome}' is not a measure of the panel{hint}"
-        if self.figure is not None and self.figure.group not in self.panel.covariates:
-            hint = did_you_mean(self.figure.group, self.panel.covariates)
-            yield ("figure", "group"), f"'{self.figure.group}' is not a covariate of the panel{hint}"
+        seen: set[str] = set()
+        for at, figure in self._placed_figures():
+            if figure.group not in self.panel.covariates:
+                hint = did_you_mean(figure.group, self.panel.covariates)
+                yield (*at, "group"), f"'{figure.group}' is not a covariate of the panel{hint}"
+            for nth, outcome in enumerate(figure.outcomes):
+                if outcome not in self.outcomes:
+                    hint = did_you_mean(outcome, self.outcomes)
+                    yield (*at, "outcomes", nth), f"'{outcome}' is not an outcome of this analysis{hint}"
+            if figure.name in seen:
+                yield at, f"two figures are named '{figure.name}'; give each in more_figures a name of its own"
+            seen.add(figure.name)
         with_reference = {model.name for model in self.models if model.reference is not None}
         for number, name in enumerate(self.bootstrap.models if self.bootstrap else ()):
             if name not in with_reference:
                 text = f"'{name}' is not a model with a reference{did_you_mean(name, with_reference)}"
                 yield ("bootstrap", "models", number), text
+
+    def _placed_figures(self) -> Iterator[tuple[Location, Figure]]:
+        if self.figure is not None:
+            yield ("figure",), self.figure
+        for nth, figure in enumerate(self.more_figures):
+            yield ("more_figures", nth), figure
 
     def _of_models(self) -> Iterator[Place]:
         columns, names = self.panel.columns, {model.name for model in self.models}

@@ -16,6 +16,7 @@ from codebook.analysis_files import load_analyses
 from codebook.declaration import DeclarationError, DeclaredT, Location, Problem, line_of, load
 from codebook.instrument import Instrument
 from codebook.network import Network, NetworkFolder
+from codebook.psychometrics import norm_ids, reliability_ids
 from codebook.schedule import Schedule, succession
 from codebook.site import Site
 from codebook.site_checks import Known, check_site
@@ -153,6 +154,7 @@ def _cross_check(library: Library) -> list[Problem]:
     return [
         *(problem for site in library.sites.values() if site.part_of is None for problem in _check_site(library, site)),
         *(problem for schedule in library.schedules.values() for problem in _check_schedule(library, schedule)),
+        *(problem for analysis in library.analyses.values() for problem in _check_analysis(library, analysis)),
         *_check_network(library),
         *_check_analyses(library),
     ]
@@ -161,6 +163,13 @@ def _cross_check(library: Library) -> list[Problem]:
 def _check_site(library: Library, site: Site) -> list[Problem]:
     path = library.folder.sites / f"{site.site}.yaml"
     return check_site(path, site, Known(library.instruments, library.schedules))
+
+
+def _check_analysis(library: Library, analysis: Analysis) -> Iterator[Problem]:
+    path = library.folder.analyses / f"{analysis.name}.yaml"
+    for place, procedure in enumerate(analysis.procedures):
+        for text in procedure.problems(analysis.panel, library.instruments):
+            yield Problem(path, line_of(path, ("procedures", place)), procedure.name, text)
 
 
 def _check_schedule(library: Library, schedule: Schedule) -> Iterator[Problem]:
@@ -207,9 +216,10 @@ def _check_network(library: Library) -> Iterator[Problem]:
     instruments = library.instruments.values()
     rules = {s.missing_rule.name for i in instruments for s in i.scales if s.missing_rule}
     rescalings = {v.rescaled_to.name for i in instruments for v in i.versions if v.rescaled_to}
+    numbers = {name for i in instruments for name in (*norm_ids(i), *reliability_ids(i))}
     for name in network.accepted_unverified:
-        if name not in rules | rescalings:
-            yield Problem(path, None, "accepted_unverified", f"no rule is called '{name}'")
+        if name not in rules | rescalings | numbers:
+            yield Problem(path, None, "accepted_unverified", f"no rule, norm or reliability is called '{name}'")
     if network.default_schedule and network.default_schedule not in library.schedules:
         yield Problem(path, None, "default_schedule", f"'{network.default_schedule}' is not in schedules/")
     for place, message in network.quality.waiver_problems(set(library.sites), set(library.instruments)):

@@ -15,7 +15,7 @@ from assets.analysis.mixed_model import finite_or_none
 from assets.analysis.model_work import PATIENT, ModelWork
 from assets.analysis.panel import panel_schema, panel_sql
 from assets.analysis.procedure import Room, run_procedure
-from assets.analysis.result_schemas import result_schemas
+from assets.analysis.result_schemas import patient_schemas, result_schemas
 from codebook.panel import Panel
 from codebook.procedures.base import ProcedureBase
 
@@ -84,7 +84,10 @@ def run_analyses(
         procedures = f", {len(analysis.procedures)} procedures" if analysis.procedures else ""
         on_progress(f"analysis {name}: {len(work.rows.get('results.fit', []))} models{procedures}")
     tables = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in schemas.items()}
-    more = {name: pa.Table.from_pylist(found) for name, found in rows.items() if name not in schemas}
+    typed = patient_schemas()
+    more = {
+        name: pa.Table.from_pylist(found, schema=typed.get(name)) for name, found in rows.items() if name not in schemas
+    }
     return AnalysisResults(tables | panels | more)
 
 

@@ -21,6 +21,7 @@ from assets.analysis.likelihood import ProfiledLikelihood
 from assets.analysis.maximum import Maximum, maximise
 from assets.analysis.patient_sums import Floats, PatientSums, from_matrices
 from assets.analysis.satterthwaite import Contrast, Uncertainty, uncertainty
+from assets.analysis.threads import single_threaded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,15 +165,27 @@ def fit_sums(
     Raises:
         NotEstimableError: no residual variance is left.
     """
-    is_reml = method == "REML"
-    likelihood = ProfiledLikelihood(sums, is_reml=is_reml)
+    with single_threaded():
+        return _fit_sums(sums, tuple(terms), months_power, random, method, n_rows_dropped, variance)
+
+
+def _fit_sums(
+    sums: PatientSums,
+    terms: tuple[str, ...],
+    months_power: Floats,
+    random: Random,
+    method: Method,
+    n_rows_dropped: int | None,
+    variance: float,
+) -> MixedModelFit:
+    likelihood = ProfiledLikelihood(sums, is_reml=method == "REML")
     found = maximise(likelihood)
     if not math.isfinite(found.at.deviance) or found.at.residual_variance <= 1e-10 * variance:
         raise NotEstimableError("the residual variance tends to zero; patients' own lines fit without error")
     return _report(
         likelihood,
         found,
-        tuple(terms),
+        terms,
         months_power,
         random=random,
         method=method,

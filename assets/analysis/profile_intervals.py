@@ -19,6 +19,7 @@ from assets.analysis.likelihood import ProfiledLikelihood
 from assets.analysis.maximum import maximise
 from assets.analysis.mixed_model import MixedModelFit
 from assets.analysis.patient_sums import Floats
+from assets.analysis.threads import single_threaded
 
 QUANTILE = 1.959963984540054
 METHOD = "profile likelihood (ML), 95 %"
@@ -43,7 +44,12 @@ def profile_intervals(fitted: MixedModelFit) -> list[Interval]:
     if fitted.kernel is None:
         raise ValueError(fitted.reason or "nothing was fitted")
     sums = fitted.kernel.likelihood.sums
-    profile = _Profile(ProfiledLikelihood(sums, is_reml=False))
+    with single_threaded():
+        return _intervals(_Profile(ProfiledLikelihood(sums, is_reml=False)))
+
+
+def _intervals(profile: _Profile) -> list[Interval]:
+    sums = profile.likelihood.sums
     slope_unit = 1 / (float(sums.z_scale[1]) * MONTHS_PER_YEAR)
     wanted = [("var_intercept", 0, 1.0), ("var_residual", 3, 1.0)]
     if profile.has_slope:

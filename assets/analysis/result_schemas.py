@@ -54,22 +54,46 @@ _COLUMNS = {
         "n_both:i pct_both:f kappa:f std_error:f ci_low:f ci_high:f method reason"
     ),
     "results.effect_size": (
-        "analysis procedure outcome label variant group_level estimate:f std_error:f ci_low:f "
+        "analysis procedure outcome label variant group_level contrast at_months:f estimate:f std_error:f ci_low:f "
         "ci_high:f ci_method mean_before:f sd_before:f mean_after:f sd_after:f mean_change:f "
-        "sd_change:f statistic:f df:f p_value:f n:i reason"
+        "sd_change:f statistic:f df:f p_value:f n:i reason "
+        "sample is_primary:b n_before:i n_after:i n_treated:i n_reference:i correlation:f"
     ),
     "results.reliability": (
         "analysis procedure measure label occasion coefficient estimate:f ci_low:f ci_high:f "
-        "ci_method n_items:i n_subjects:i n_raters:i method reason"
+        "ci_method n_items:i n_subjects:i n_raters:i method reason "
+        "item:i raters n_ratings:i statistic:f df:f df_error:f p_value:f n_resamples:i"
     ),
     "results.reliable_change": (
         "analysis procedure outcome label method category n:i n_total:i pct:f reliability:f sd:f "
-        "threshold:f cutoff:f cutoff_kind norm_id reliability_id reason"
+        "threshold:f cutoff:f cutoff_kind norm_id reliability_id reason "
+        "classification criterion:f mean:f sources"
+    ),
+    "results.linking": (
+        "analysis procedure scale label from_instrument to_instrument method quantity at_score:f "
+        "estimate:f std_error:f ci_low:f ci_high:f ci_method n_from:i n_to:i n_both:i "
+        "anchor_items anchor_correlation_from:f anchor_correlation_to:f n_resamples:i reason"
     ),
     "results.contrast": (
         "analysis procedure outcome contrast at_months:f estimate:f std_error:f df:f statistic:f "
         "p_value:f p_adjusted:f adjustment ci_low:f ci_high:f method n_patients:i "
         "n_observations:i reason"
+    ),
+    "results.rate": (
+        "analysis procedure outcome measure term group_level n_events:i exposure:f per:f exposure_unit estimate:f "
+        "ci_low:f ci_high:f p_value:f method n_patients:i n_observations:i reason"
+    ),
+    "results.mediation": (
+        "analysis procedure exposure mediator outcome effect estimate:f std_error:f df:f statistic:f p_value:f "
+        "ci_low:f ci_high:f ci_method n_resamples:i seed:i n_patients:i"
+    ),
+    "results.path": (
+        "analysis procedure model lhs op rhs estimate:f std_error:f statistic:f p_value:f ci_low:f ci_high:f "
+        "standardised:f method n_patients:i"
+    ),
+    "results.path_fit": (
+        "analysis procedure model chi_square:f df:i p_value:f cfi:f rmsea:f srmr:f log_likelihood:f aic:f bic:f "
+        "is_converged:b is_improper:b n_parameters:i method n_patients:i note reason"
     ),
     "results.sensitivity": (
         "analysis procedure outcome universe:i choices is_primary:b term estimate:f std_error:f "
@@ -78,9 +102,26 @@ _COLUMNS = {
     ),
 }
 
+_PATIENT_COLUMNS = {
+    "analysis.reliable_change": (
+        "analysis procedure outcome patient_id episode_id site_id before:f after:f change:f method "
+        "index:f improvement:f change_class cutoff_kind cutoff:f is_functional_before:b "
+        "is_functional_after:b significance_class"
+    ),
+}
+
 
 def result_schemas() -> dict[str, pa.Schema]:
     """Arrow schema of each `results.<table>`."""
+    return _schemas(_COLUMNS)
+
+
+def patient_schemas() -> dict[str, pa.Schema]:
+    """Arrow schema of each `analysis.<table>` of patients' rows that a procedure writes; there only where one does."""
+    return _schemas(_PATIENT_COLUMNS)
+
+
+def _schemas(declared: dict[str, str]) -> dict[str, pa.Schema]:
     import pyarrow as pa
 
     kinds = {"f": pa.float64(), "i": pa.int64(), "b": pa.bool_(), "": pa.string()}
@@ -89,4 +130,4 @@ def result_schemas() -> dict[str, pa.Schema]:
         parts = [column.partition(":") for column in columns.split()]
         return pa.schema([(name, kinds[kind]) for name, _, kind in parts])
 
-    return {table: schema(columns) for table, columns in _COLUMNS.items()}
+    return {table: schema(columns) for table, columns in declared.items()}

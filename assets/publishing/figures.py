@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from assets.publishing.formatting import plural
 from assets.publishing.trajectory import Trajectory
 
 COLOURS = {
@@ -26,8 +27,28 @@ COLOURS = {
 INK, MUTED, LINE, GROUP_0, GROUP_1 = COLOURS
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 PANEL_WIDTH, PANEL_HEIGHT = 250, 190
+LARGEST = 1.3
+"""A picture is stretched to its column's width, but no more than this."""
 DODGE_MONTHS = 0.45
 """Groups stand this far to the left and right of their occasion, so that their intervals do not hide each other."""
+PAPER = "#ffffff"
+"""Ground of pictures to keep."""
+CONFIG: dict[str, Any] = {
+    "font": FONT,
+    "padding": 4,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": MUTED, "titleColor": MUTED, "gridColor": LINE, "domainColor": MUTED, "tickColor": MUTED,
+        "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "domain": False, "ticks": False,
+        "labelPadding": 6,
+    },
+    "title": {"color": INK, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 10},
+    "legend": {
+        "labelColor": INK, "titleColor": MUTED, "labelFontSize": 12, "symbolSize": 70, "symbolOpacity": 1,
+        "orient": "top", "title": None, "columnPadding": 28,
+    },
+    "concat": {"spacing": 28},
+}  # fmt: skip
 SYNTHETIC_MARK = "synthetic data"
 POINTS, LINES, TEXTS = "points", "lines", "texts"
 """Names of the datasets inside a chart."""
@@ -43,12 +64,15 @@ class DrawnPanel:
 
 @dataclass(frozen=True)
 class DrawnFigure:
-    """A trajectory in its three forms."""
+    """A figure in its forms: panels for the page, one picture to keep, and (trajectories only) an interactive one."""
 
+    name: str
+    title: str
+    caption: str
     panels: tuple[DrawnPanel, ...]
     svg: str
-    spec: str
-    """Vega-Lite JSON of the interactive figure."""
+    spec: str = ""
+    """Vega-Lite JSON of the interactive figure; empty where there is none."""
 
 
 def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
@@ -58,11 +82,7 @@ def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
 
     if trajectory.shown.is_empty():
         return None
-    outcomes = [
-        (outcome, label)
-        for outcome, label in trajectory.analysis.outcomes.items()
-        if not trajectory.shown.filter(pl.col("outcome") == outcome).is_empty()
-    ]
+    outcomes = list(trajectory.shown.select("outcome", "outcome_label").unique(maintain_order=True).iter_rows())
     datasets = {
         POINTS: _points(trajectory).to_dicts(),
         LINES: trajectory.lines.to_dicts(),
@@ -70,17 +90,33 @@ def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
     }
     panels = []
     for outcome, label in outcomes:
-        chart = _configured(_panel(trajectory, outcome, is_synthetic=is_synthetic))
+        chart = _panel(trajectory, outcome, is_synthetic=is_synthetic)
         svg = vl_convert.vegalite_to_svg(_bare(chart, datasets))
         panels.append(DrawnPanel(label, themed(svg, _sentence(trajectory, outcome, label))))
     charts = [
         _panel(trajectory, outcome, is_synthetic=is_synthetic, has_legend=True).properties(title=label)
         for outcome, label in outcomes
     ]
-    whole = _configured(alt.hconcat(*charts, spacing=28), background="#ffffff")
-    svg = vl_convert.vegalite_to_svg(_bare(whole, datasets))
-    interactive = _configured(_interactive(trajectory, outcomes, is_synthetic=is_synthetic))
-    return DrawnFigure(tuple(panels), svg, json.dumps(_bare(interactive, datasets), sort_keys=True))
+    svg = vl_convert.vegalite_to_svg(_bare(alt.hconcat(*charts, spacing=28), datasets, PAPER))
+    interactive = _interactive(trajectory, outcomes, is_synthetic=is_synthetic)
+    spec = json.dumps(_bare(interactive, datasets), sort_keys=True)
+    return DrawnFigure(trajectory.name, trajectory.title, caption(trajectory), tuple(panels), svg, spec)
+
+
+def caption(trajectory: Trajectory) -> str:
+    """What lines, marks and numbers of a trajectory are."""
+    if trajectory.lines.is_empty():
+        lines = "No model line: none could be estimated."
+    else:
+        lines = f"Lines: the model{' with its 95 % band' if trajectory.has_band else ''}."
+    held = (
+        f" {plural(trajectory.n_suppressed, 'mean')} of too few patients suppressed." if trajectory.n_suppressed else ""
+    )
+    order = ", in the order of the groups" if len(trajectory.group_sizes) > 2 else ""
+    return (
+        f"Months across, points up. {lines} Marks: observed means with 95 % intervals. "
+        f"n: patients behind each mean{order}.{held}"
+    )
 
 
 def themed(svg: str, description: str) -> str:
@@ -90,37 +126,55 @@ def themed(svg: str, description: str) -> str:
     svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
     svg = re.sub(r' font-family="[^"]*"', "", svg)
     label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return re.sub(r' width="([\d.]+)" height="([\d.]+)"', f' role="img" aria-label="{label}"', svg, count=1)
+    found = re.search(r' width="([\d.]+)" height="([\d.]+)"', svg)
+    if found is None:
+        return svg
+    most = f' style="max-width:{LARGEST * float(found[1]):.0f}px" role="img" aria-label="{label}"'
+    return svg[: found.start()] + most + svg[found.end() :]
 
 
-def _bare(chart: Any, datasets: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The chart as Vega-Lite; data are put in last, since Altair copies what it holds at every step."""
-    spec: dict[str, Any] = chart.to_dict()
+def bare(spec: dict[str, Any], datasets: dict[str, list[dict[str, Any]]], background: str = "transparent") -> Any:
+    """A chart as Vega-Lite with the look of every figure and its data."""
     spec.pop("$schema", None)
-    return spec | {"datasets": datasets}
+    return spec | {"config": CONFIG | {"background": background}, "datasets": datasets}
 
 
-def _configured(chart: Any, background: str = "transparent") -> Any:
-    return (
-        chart.configure(font=FONT, background=background, padding=4)
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor=MUTED, titleColor=MUTED, gridColor=LINE, domainColor=MUTED, tickColor=MUTED,
-            labelFontSize=11, titleFontSize=11, titleFontWeight="normal", domain=False, ticks=False, labelPadding=6,
+def _bare(chart: Any, datasets: dict[str, list[dict[str, Any]]], background: str = "transparent") -> Any:
+    """An Altair chart likewise; data are put in last, since Altair copies what it holds at every step."""
+    return bare(chart.to_dict(validate=False), datasets, background)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a group is drawn: colour by the first grouping, dashes and mark by the second."""
+
+    label: str
+    colour: str
+    shape: str
+    dash: tuple[int, ...]
+
+
+def looks(trajectory: Trajectory) -> list[Look]:
+    """The groups that are there, in the order of their levels: colour by the first grouping, dashes by the second."""
+    found = []
+    for group in sorted(trajectory.group_sizes):
+        first, *rest = trajectory.groups.places[group]
+        is_second = (rest[0] if rest else first // 2) % 2 > 0
+        found.append(
+            Look(
+                trajectory.groups.labels[group],
+                (GROUP_0, GROUP_1)[first % 2],
+                ("circle", "square", "triangle-up", "diamond")[first % 2 + 2 * is_second],
+                (5, 3) if is_second else (1, 0),
+            )
         )
-        .configure_title(color=INK, fontSize=13, fontWeight=600, anchor="start", offset=10)
-        .configure_legend(
-            labelColor=INK, titleColor=MUTED, labelFontSize=12, symbolSize=70, symbolOpacity=1,
-            orient="top", title=None, columnPadding=28,
-        )
-        .configure_concat(spacing=28)
-    )  # fmt: skip
+    return found
 
 
 def _scale(trajectory: Trajectory) -> tuple[list[str], list[str], list[str]]:
-    """Group labels with their colours and shapes, in the order of the levels."""
-    labels = [trajectory.figure.labels.get(group, str(group)) for group in sorted(trajectory.group_sizes)]
-    return labels, [GROUP_0, GROUP_1][: len(labels)], ["circle", "square"][: len(labels)]
+    """Group labels with their colours and shapes."""
+    found = looks(trajectory)
+    return [look.label for look in found], [look.colour for look in found], [look.shape for look in found]
 
 
 def _domain(trajectory: Trajectory, outcome: str) -> list[float]:
@@ -164,6 +218,8 @@ def _layers(trajectory: Trajectory, outcome: Any, y: Any, *, legend: Any, height
     x = alt.X("x:Q", scale=x_scale, axis=axis)
     colour = alt.Color("group_label:N", scale=alt.Scale(domain=labels, range=colours), legend=legend)
     shape = alt.Shape("group_label:N", scale=alt.Scale(domain=labels, range=shapes), legend=legend)
+    dashes = [list(look.dash) for look in looks(trajectory)]
+    dash = alt.StrokeDash("group_label:N", scale=alt.Scale(domain=labels, range=dashes), legend=legend)
     tooltip = [
         alt.Tooltip("outcome_label:N", title="Outcome"),
         alt.Tooltip("group_label:N", title="Group"),
@@ -197,7 +253,7 @@ def _layers(trajectory: Trajectory, outcome: Any, y: Any, *, legend: Any, height
     model = (
         _data(LINES, outcome)
         .mark_line(strokeWidth=2.25)
-        .encode(x=alt.X("months:Q", scale=x_scale, axis=axis), y=y("y"), color=colour)
+        .encode(x=alt.X("months:Q", scale=x_scale, axis=axis), y=y("y"), color=colour, strokeDash=dash)
     )
     drawn = [] if trajectory.lines.is_empty() else [model]
     if trajectory.has_band:

@@ -5,8 +5,11 @@ What belongs here: name, title and the columns a procedure reads. What does not:
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from codebook.declaration import Declared
-from codebook.panel import Name
+from codebook.instrument import Instrument
+from codebook.panel import Name, Panel
 
 
 class ProcedureBase(Declared):
@@ -18,3 +21,7 @@ class ProcedureBase(Declared):
     def columns(self) -> set[str]:
         """Panel columns that the declaration names (`months` included); what the panel lacks is refused."""
         return set()
+
+    def problems(self, panel: Panel, instruments: Mapping[str, Instrument]) -> Iterator[str]:
+        """What the declaration names and the codebook lacks, one sentence each."""
+        yield from ()

@@ -123,7 +123,7 @@ def test_a_network_that_accepts_a_rule_nobody_declared_is_refused(tmp_path: Path
     )
     with pytest.raises(DeclarationError) as caught:
         load_library(tmp_path)
-    assert str(caught.value) == f"{path}: accepted_unverified: no rule is called 'wai-missin'"
+    assert str(caught.value) == f"{path}: accepted_unverified: no rule, norm or reliability is called 'wai-missin'"
 
 
 def test_a_network_sees_what_is_wrong_in_all_its_files(tmp_path: Path) -> None:
