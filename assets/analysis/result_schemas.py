@@ -21,8 +21,8 @@ _COLUMNS = {
         "ci_high:f method n_patients:i n_observations:i"
     ),
     "results.fit": (
-        "analysis outcome model method log_likelihood:f aic:f bic:f is_converged:b is_singular:b "
-        "var_intercept:f var_slope:f cov_intercept_slope:f var_residual:f "
+        "analysis outcome model method log_likelihood:f n_parameters:i aic:f aic_spss:f bic:f "
+        "is_converged:b is_singular:b var_intercept:f var_slope:f cov_intercept_slope:f var_residual:f "
         "explained_intercept_pct:f explained_slope_pct:f reason label outcome_label panel "
         "reference reference_aic:f n_patients:i n_observations:i n_rows_dropped:i"
     ),
@@ -39,6 +39,7 @@ _COLUMNS = {
         "analysis outcome model reference log_likelihood:f reference_log_likelihood:f "
         "refit_log_likelihood:f is_interior:b status reason"
     ),
+    "results.model_fingerprint": "analysis fingerprint",
     "results.procedure": "analysis procedure kind title method note reason n_patients:i n_observations:i",
     "results.description": (
         "analysis procedure variable label measure_type category group_level group_label "
