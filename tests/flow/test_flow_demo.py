@@ -234,6 +234,18 @@ def test_every_declared_model_has_a_fit_and_says_how(demo: Flow) -> None:
     assert all(row[3] is not None and row[4] is not None and row[5] is None and row[6] for row in fits)
 
 
+def test_every_table_of_the_paper_has_its_numbers(demo: Flow) -> None:
+    assert demo.rows("select analysis, procedure from results.procedure where reason is not null") == []
+    table = "from results.group_test where analysis = 'patients_by_outcome'"
+    assert demo.rows(f"select count(distinct variable), count(p_value), count(smd) {table}") == [(33, 33, 33)]
+    compared = "from results.comparison where analysis in ('alliance', 'outcomes', 'gaf_predictors')"
+    assert demo.rows(f"select distinct reason {compared}") == [(None,)]
+    shares = "select count(*), count(ci_low) from results.variance_component where component = 'explained_slope_pct' "
+    [(explained, intervals)] = demo.rows(f"{shares} and analysis = 'alliance' and estimate is not null")
+    assert (explained, intervals) == (24, 3)
+    assert demo.rows("select count(kappa) from results.agreement") == [(6,)]
+
+
 def test_scores_say_on_how_many_items_they_rest(demo: Flow) -> None:
     assert demo.rows(
         "select count(*) from harmonised.scale_score "
