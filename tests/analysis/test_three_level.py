@@ -128,8 +128,8 @@ def test_few_sites_are_fixed_effects_and_none_is_named(frame: pd.DataFrame) -> N
     assert "site as a fixed effect" in row["method"]
     assert [entry["term"] for entry in rows["results.estimate"]] == ["intercept", "months", "poor", "months:poor"]
     assert not any(site in str(rows) for site in few["site_id"].unique()), "a row names a site"
-    (test,) = rows["results.contrast"]
-    assert test["contrast"] == "F test, 2 df: the sites have the same mean"
+    (test,) = rows["results.comparison"]
+    assert (test["compared_with"], test["df"]) == ("the sites have the same mean", 2)
     assert {entry["component"] for entry in rows["results.variance_component"]} == {
         "patient.var_intercept",
         "residual.var",

@@ -158,7 +158,7 @@ def _report(report: Reporter, trial: Trial, fitted: MarginalFit, declared: ArmsB
     report.contrasts(fitted, means, "none")
     if len(trial.time_terms) > 1 and declared.interaction:
         rows = [{f"{trial.arm_term}:{term}": 1.0} for term in trial.time_terms.values()]
-        report.joint(fitted, "the arms differ alike at every occasion", rows)
+        report.joint(fitted, "the arms differ alike at every time", rows)
     for place, time in enumerate(trial.times):
         test = tests[place if declared.interaction else 0]
         for variant, (sd, name) in standardisers(trial, fitted, time, declared).items():

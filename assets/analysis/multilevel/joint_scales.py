@@ -88,7 +88,7 @@ def joint_scales(declared: JointScales, room: Room) -> Found:
     report.contrasts(fitted, slope_contrasts(declared.scales, product), declared.adjustment)
     first, *others = declared.scales
     rows = [{f"{first}|{product}": 1.0, f"{other}|{product}": -1.0} for other in others]
-    report.joint(fitted, f"{product} is the same on every scale", rows)
+    report.joint(fitted, f"{product} the same on every scale", rows)
     return found
 
 

@@ -102,19 +102,19 @@ class Reporter:
             )
         return tests
 
-    def joint(
-        self, fitted: MarginalFit, label: str, rows: Sequence[Mapping[str, float]], outcome: str | None = None
-    ) -> None:
-        """One F test as a row of results.contrast: `df` is that of the denominator, the label tells the other."""
+    def joint(self, fitted: MarginalFit, label: str, rows: Sequence[Mapping[str, float]]) -> None:
+        """One F test that combinations are all zero, as a row of results.comparison: what the smaller model says."""
         test = fitted.joint_test(rows)
         self.found.add(
-            "results.contrast",
-            outcome=outcome or self.outcome,
-            contrast=f"F test, {len(rows)} df: {label}",
-            df=test["df_error"],
-            statistic=test["statistic"],
+            "results.comparison",
+            outcome=self.outcome,
+            model=self.model,
+            compared_with=label,
+            f_statistic=test["statistic"],
+            df=int(test["df"]),
+            df_error=test["df_error"],
             p_value=test["p_value"],
-            **self.counts(fitted),
+            **self.counts(fitted) | {"method": f"Wald F, Satterthwaite; {fitted.method}"},
         )
 
     def components(self, fitted: MarginalFit) -> None:
