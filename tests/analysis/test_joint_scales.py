@@ -13,6 +13,7 @@ from multilevel_room import by, made, panel, run
 
 from assets.analysis.mixed_model import fit
 from assets.analysis.multilevel.joint_scales import LADDER, fit_structures, long_table
+from codebook.procedures.joint_scales import JointScales
 
 DATA = Path(__file__).parent.parent / "data" / "multilevel"
 SCALES = ("task", "goal", "bond")
@@ -140,3 +141,12 @@ def test_degenerate_input_has_a_reason() -> None:
     assert "holds text" in reason(frame.assign(poor=np.where(frame["poor"] == 1, "yes", "no")))
     apart = frame.assign(task=frame["task"].where(frame["months"] < 9), goal=frame["goal"].where(frame["months"] >= 9))
     assert "nobody has both task and goal" in reason(apart)
+
+
+def test_a_declaration_that_cannot_be_meant_is_refused() -> None:
+    with pytest.raises(ValueError, match="names one measure twice"):
+        JointScales.model_validate(DECLARED | {"name": "a", "title": "A", "scales": ["task", "task"]})
+    frame = panel(simulated(4, 2, 15), "patient", "month")
+    analysis = made(DECLARED, frame.assign(poor="yes"))
+    (problem,) = analysis.procedures[0].problems(analysis.panel, {})
+    assert "holds text" in problem
