@@ -61,6 +61,8 @@ def test_sites_as_lme4(more: dict[str, Any], model: str, frame: pd.DataFrame) ->
         assert components[f"{name}.var_intercept"]["estimate"] == pytest.approx(value[0, 0], rel=1e-3)
         if len(value) > 1:
             assert components[f"{name}.var_slope"]["estimate"] == pytest.approx(value[1, 1] / 144, rel=1e-3)
+    assert fitted["var_intercept"] == components["patient.var_intercept"]["estimate"]
+    assert fitted["var_residual"] == pytest.approx(expected["sigma2"], rel=1e-4)
     total = variances["site"][0, 0] + variances["patient"][0, 0] + expected["sigma2"]
     site = components["icc.site"]
     assert site["estimate"] == pytest.approx(variances["site"][0, 0] / total, rel=1e-3)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.analysis.design_matrix import INTERCEPT
 from assets.analysis.multilevel.blocks import Floats
 from assets.analysis.multilevel.model import MarginalFit
 from assets.analysis.procedure import Found
@@ -43,7 +44,7 @@ class Reporter:
         }
 
     def fit(self, fitted: MarginalFit, n_rows_dropped: int) -> None:
-        """One row of results.fit; the variances are in results.variance_component."""
+        """One row of results.fit, with the variances of the patient and of a homogeneous residual where there are such."""
         self.found.add(
             "results.fit",
             outcome=self.outcome,
@@ -57,6 +58,7 @@ class Reporter:
             outcome_label=self.outcome_label,
             panel=self.panel,
             n_rows_dropped=n_rows_dropped,
+            **_plain_variances(fitted),
             **self.counts(fitted),
         )
 
@@ -189,6 +191,18 @@ def share(numerator: Sequence[str], parts: Sequence[str]) -> Callable[[dict[str,
         return float(np.sum([psi[part][0, 0] for part in numerator]) / np.sum([psi[part][0, 0] for part in parts]))
 
     return of
+
+
+def _plain_variances(fitted: MarginalFit) -> dict[str, float]:
+    found = {}
+    if "patient" in fitted.parts and fitted.columns["patient"] in ((INTERCEPT,), (INTERCEPT, "slope")):
+        psi = fitted.parts["patient"]
+        found["var_intercept"] = float(psi[0, 0])
+        if len(psi) == 2:
+            found |= {"var_slope": float(psi[1, 1]), "cov_intercept_slope": float(psi[1, 0])}
+    if fitted.parts["residual"].size == 1:
+        found["var_residual"] = float(fitted.parts["residual"][0, 0])
+    return found
 
 
 def _element(part: str, i: int, j: int) -> Callable[[dict[str, Floats]], float]:
