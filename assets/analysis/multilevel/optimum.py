@@ -58,7 +58,8 @@ def maximise(likelihood: MarginalLikelihood) -> Floats:
         reached.sort(key=lambda one: one[0])
         if len(reached) > 1 and reached[1][0] - reached[0][0] < AGREEMENT:
             break
-    return reached[0][1]
+    theta = reached[0][1]
+    return np.where(_is_log(likelihood) | (np.abs(theta) > 1e-6), theta, 0.0)  # nought is written as nought
 
 
 def _climb(likelihood: MarginalLikelihood, start: Floats) -> tuple[float, Floats]:

@@ -44,7 +44,7 @@ class Reporter:
         }
 
     def fit(self, fitted: MarginalFit, n_rows_dropped: int) -> None:
-        """One row of results.fit, with the patient's variances and that of a homogeneous residual where there are such."""
+        """One row of results.fit, with the variances of the patient and of a homogeneous residual if it has them."""
         self.found.add(
             "results.fit",
             outcome=self.outcome,
