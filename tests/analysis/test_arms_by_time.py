@@ -211,6 +211,38 @@ def test_simulated_visits_as_gls_with_text_arms() -> None:
     )
 
 
+def test_on_complete_data_mmrm_is_the_t_test_at_each_occasion() -> None:
+    """Without covariates: difference, standard error, df = N − 2 and p of Student's test, exactly."""
+    from scipy.stats import ttest_ind
+
+    rng = np.random.default_rng(8)
+    patient = np.repeat(np.arange(34), 3)
+    arm = np.where(patient < 15, "usual", "active")
+    y = rng.normal(size=34)[patient] + rng.normal(size=102) * np.tile([1.0, 1.5, 2.0], 34)
+    frame = pd.DataFrame({"patient": patient, "month": np.tile([2, 5, 8], 34), "arm": arm, "y": y})
+    frame["occasion"] = "visit " + frame["month"].astype(str)
+    _, rows = run(VISITS | {"covariates": []}, panel(frame, "patient", "month"))
+    found = by(rows["results.contrast"], "contrast")
+    for visit in (2, 5, 8):
+        at = frame[frame["month"] == visit]
+        test = ttest_ind(at.loc[at["arm"] == "active", "y"], at.loc[at["arm"] == "usual", "y"])
+        ours = found[f"active - usual, visit {visit}"]
+        assert ours["df"] == pytest.approx(32, rel=1e-5)
+        assert (ours["statistic"], ours["p_value"]) == pytest.approx((test.statistic, test.pvalue), rel=1e-5)
+        interval = test.confidence_interval()
+        assert (ours["ci_low"], ours["ci_high"]) == pytest.approx((interval.low, interval.high), abs=1e-5)
+
+
+def test_rows_left_out_are_counted() -> None:
+    frame = visits()
+    frame.loc[frame.index[:5], "y"] = np.nan
+    _, rows = run(VISITS | {"occasions": ["visit 2", "visit 5"]}, frame)
+    (fitted,) = rows["results.fit"]
+    at = frame[frame["occasion"].isin(["visit 2", "visit 5"])]
+    assert fitted["n_rows_dropped"] == int(at["y"].isna().sum()) > 0
+    assert fitted["n_observations"] == len(at) - fitted["n_rows_dropped"]
+
+
 def test_occasions_can_be_chosen_and_ordered() -> None:
     rows = run(VISITS | {"occasions": ["visit 8", "visit 2"]}, visits())[1]
     shown = [row["contrast"] for row in rows["results.contrast"]][:2]

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from multilevel_room import by, panel, run
 
+from assets.analysis.mixed_model import fit
+
 DATA = Path(__file__).parent.parent / "data" / "multilevel"
 DECLARED: dict[str, Any] = {
     "kind": "three_level",
@@ -158,3 +160,24 @@ def test_degenerate_input_has_a_reason(frame: pd.DataFrame) -> None:
     assert "collinear" in reason(frame[frame["site_id"] < "s05"].assign(poor=by_site), terms=["poor"])
     alone = frame.assign(site_id=frame["patient_id"])
     assert "cannot tell parts of the covariance apart" in reason(alone)
+
+
+def test_few_sites_with_slopes_have_fixed_slopes(frame: pd.DataFrame) -> None:
+    """The slope is the unweighted mean of the sites' own."""
+    few = frame[frame["site_id"] < "s04"]
+    declared = DECLARED | {"terms": ["months"], "random_level": "intercept_and_slope", "estimation": "ML"}
+    _, rows = run(declared, few)
+    (test,) = rows["results.comparison"]
+    assert (test["compared_with"], test["df"]) == ("the sites have the same mean and slope", 4)
+    dummies = pd.get_dummies(few["site_id"]).to_numpy(dtype=float)
+    own = fit(
+        few.assign(**{f"s{k}": dummies[:, k] for k in range(3)}),
+        "y",
+        ["months", "s1", "s2", "months:s1", "months:s2"],
+        "patient_id",
+        random="intercept",
+        method="ML",
+    ).estimates.set_index("term")["estimate"]
+    slopes = [own["months"], own["months"] + own["months:s1"], own["months"] + own["months:s2"]]
+    found = by(rows["results.estimate"], "term")["months"]
+    assert found["estimate"] == pytest.approx(float(np.mean(slopes)), abs=1e-6)

@@ -166,6 +166,12 @@ class Contrast:
     """False: an estimate with its interval, whose difference from zero is of no interest."""
 
 
+def doubts_of(fitted: MarginalFit) -> list[str]:
+    """What has to be said beside the numbers of a fit: nothing, or sentences."""
+    doubts = [] if fitted.is_converged else ["the model did not converge; do not rely on it"]
+    return doubts + (["the covariance lies on the boundary"] if fitted.is_singular else [])
+
+
 def wald_interval(value: float, error: float, scale: str) -> tuple[float | None, float | None]:
     """95 % interval on a scale where an estimate is nearer to normal; (None, None) where that scale has no value."""
     if not (math.isfinite(error) and error > 0):
