@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from multilevel_room import by, made, panel, run
 
 from assets.analysis.mixed_model import fit
-from assets.analysis.multilevel.joint_scales import LADDER, fit_structures, long_table
+from assets.analysis.multilevel.joint_scales import LADDER, fit_structures, long_table, simpler
 from codebook.procedures.joint_scales import JointScales
 
 DATA = Path(__file__).parent.parent / "data" / "multilevel"
@@ -121,6 +122,49 @@ def test_a_structure_that_cannot_be_estimated_gives_way_by_name() -> None:
     assert row["method"].startswith(f"REML, random effects of the patient: {LADDER[used]}")
     forced, forced_rows = run(DECLARED | {"random": "unstructured"}, panel(frame, "patient", "month"))
     assert forced.get("reason") or forced_rows["results.fit"][0]["is_singular"] is True
+
+
+def test_slopes_that_differ_between_scales_are_not_left_out() -> None:
+    """Slopes of the scales are independent, so none is common to them; without them errors are too small."""
+    rng = np.random.default_rng(21)
+    frame = simulated(50, 3, 16)
+    for scale in SCALES:
+        slope = dict(zip(frame["patient"].unique(), rng.normal(0, 0.12, 50), strict=True))
+        frame[scale] = 5 + frame["patient"].map(slope) * frame["month"] + rng.normal(size=len(frame)) * 0.5
+    row, rows = run(DECLARED, panel(frame, "patient", "month"))
+    assert "used: own_slope" in row["note"]
+    slope = by(rows["results.variance_component"], "component")["patient_scale.var_slope"]
+    assert slope["ci_low"] < 0.12**2 < slope["ci_high"]
+    own = by(rows["results.contrast"], "outcome")["task - goal"]["std_error"]
+    without = run(DECLARED | {"random": "intercepts"}, panel(frame, "patient", "month"))[1]
+    assert own > 1.2 * by(without["results.contrast"], "outcome")["task - goal"]["std_error"]
+
+
+@pytest.mark.parametrize(
+    ("structure", "vanished", "then"),
+    [
+        ("unstructured", set(), "common_slope"),
+        ("common_slope", set(), "independent_slope"),
+        ("common_slope", {"patient_scale"}, "shared_slope"),
+        ("independent_slope", set(), None),
+        ("independent_slope", {"patient_slope"}, "own_slope"),
+        ("independent_slope", {"patient_scale"}, "shared_slope"),
+        ("independent_slope", {"patient_slope", "patient_scale"}, "intercepts"),
+        ("own_slope", set(), None),
+        ("own_slope", {"patient_scale"}, "intercepts"),
+        ("shared_slope", set(), None),
+        ("shared_slope", {"patient"}, "intercepts"),
+        ("intercepts", set(), None),
+    ],
+)
+def test_only_a_slope_without_variance_is_left_out(structure: str, vanished: set[str], then: str | None) -> None:
+    fitted = SimpleNamespace(vanished=frozenset((part, "slope") for part in vanished))
+    assert simpler(structure, fitted) == then  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_fitted_at_all_gives_way_to_the_next() -> None:
+    names = list(LADDER)
+    assert [simpler(name, None) for name in names] == [*names[1:], None]
 
 
 def test_degenerate_input_has_a_reason() -> None:
