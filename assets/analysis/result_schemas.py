@@ -32,7 +32,7 @@ _COLUMNS = {
     ),
     "results.comparison": (
         "analysis outcome model compared_with chi_square:f df:i p_value:f p_mixture:f method "
-        "reason n_patients:i n_observations:i"
+        "reason n_patients:i n_observations:i f_statistic:f df_error:f"
     ),
     "results.diagnostic": "analysis outcome model diagnostic value:f n:i note",
     "results.reference_check": (

@@ -304,3 +304,32 @@ def test_measures_of_one_construct_are_found_together(demo: Flow) -> None:
     rows = demo.rows("select distinct instrument from harmonised.scale where construct = 'depression' order by 1")
     assert {"bdi_ii", "phq_9", "ces_d", "hamd_17"} <= {row[0] for row in rows}
     assert demo.rows("select count(*) from harmonised.outcome where construct is null") == [(0,)]
+
+
+def test_slopes_of_the_subscales_are_compared_in_one_model(demo: Flow) -> None:
+    failed = demo.rows(
+        "select procedure, reason from results.procedure where analysis = 'headline' and reason is not null"
+    )
+    assert failed == []
+    found = demo.rows(
+        "select outcome, estimate, std_error, p_value, p_adjusted from results.contrast "
+        "where procedure = 'tasks_differ_most'"
+    )
+    by_outcome = {row[0]: row[1:] for row in found}
+    assert set(by_outcome) == {"task", "goal", "bond", "task - goal", "task - bond", "goal - bond"}
+    for first, second in (("task", "goal"), ("task", "bond"), ("goal", "bond")):
+        difference, error, p, adjusted = by_outcome[f"{first} - {second}"]
+        assert difference == pytest.approx(by_outcome[first][0] - by_outcome[second][0])
+        # the scales are correlated, so that the difference is surer than two separate models would have it
+        assert error < (by_outcome[first][1] ** 2 + by_outcome[second][1] ** 2) ** 0.5
+        assert p <= adjusted <= 1
+
+
+def test_no_therapist_is_named_by_the_results(demo: Flow) -> None:
+    ids = {str(row[0]) for row in demo.rows("select distinct therapist_id from harmonised.episode")}
+    (row,) = demo.rows("select note from results.procedure where procedure = 'therapists'")
+    assert f"{len(ids)} therapists" in row[0]
+    for path in (demo.root / "published").rglob("*"):
+        if path.suffix in {".html", ".csv", ".svg", ".json"}:
+            text = path.read_text(encoding="utf-8")
+            assert not [identifier for identifier in ids if identifier in text], path.name

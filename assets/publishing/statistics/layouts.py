@@ -120,7 +120,8 @@ def _effect_sizes(procedure: Procedure, _: Callable[[str], str]) -> PaperTable:
             cells = (*_means(row, is_first=is_first), *_effect(row), count_cell(row["n"]))
         if is_first:
             rows.append(Row(label))
-        rows.append(Row(_variant(row), cells if has_means else cells[3:], is_indented=True))
+        of = f"{row['contrast']}: " if row["contrast"] else ""
+        rows.append(Row(f"{of}{_variant(row)}", cells if has_means else cells[3:], is_indented=True))
     reading = _effect_reading(found)
     methods = list(dict.fromkeys(str(row["ci_method"]) for row in found if row["ci_method"]))
     notes = [f"Intervals: {listing(methods)}."] if methods else []
@@ -192,7 +193,8 @@ def _contrasts(procedure: Procedure, _: Callable[[str], str]) -> PaperTable:
             seen = row["outcome"]
         decimals = decimals_by_error(by_outcome[row["outcome"]])
         link = procedure.link(row["outcome"])
-        when = "" if row["at_months"] is None else f", month {number(row['at_months'], 0)}"
+        is_dated = row["at_months"] is None or ", month " in row["contrast"]
+        when = "" if is_dated else f", month {number(row['at_months'], 0)}"
         if row[MARK]:
             cells: tuple[Cell, ...] = (HIDDEN,) * len(columns)
         elif row["estimate"] is None:

@@ -105,7 +105,7 @@ def _procedure(
         own = _of(frame, analysis.name, declared.name)
         if own.is_empty():
             continue
-        is_refused = refused is not None and name in GROUPED
+        is_refused = refused is not None and (name in GROUPED or _is_of_contrasts(own))
         tables[name] = withheld(name, own, Disclosure(EVERYTHING) if is_refused else rule)
     if {"results.description", "results.group_test"} <= tables.keys():
         tables["results.group_test"] = tests_of_hidden(tables["results.group_test"], tables["results.description"])
@@ -125,6 +125,11 @@ def _procedure(
         occasions,
         analysis.name,
     )
+
+
+def _is_of_contrasts(frame: pl.DataFrame) -> bool:
+    """Whether rows are of contrasts between groups, as effect sizes of two arms are."""
+    return "contrast" in frame.columns and frame["contrast"].null_count() < frame.height
 
 
 def contrasts_of_models(
