@@ -1,6 +1,7 @@
 """Trajectories drawn: SVG for the page (its colours follow the reader's theme), SVG to keep, and an interactive page.
 
-What belongs here: Altair charts and their colours. What does not: the numbers (`trajectory`), or words around figures.
+What belongs here: charts as Vega-Lite, and their colours. What does not: the numbers (`trajectory`), or words around
+figures.
 Every colour of a chart is one of `COLOURS`, so that it can be exchanged for a CSS variable afterwards.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +28,8 @@ COLOURS = {
 """Colour of a chart → variable of the style sheet that stands for the same."""
 INK, MUTED, LINE, GROUP_0, GROUP_1 = COLOURS
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
-PANEL_WIDTH, PANEL_HEIGHT = 250, 190
+PANEL, ALONE = (250, 190), (420, 250)
+"""Width and height of one of several panels, and of a figure's only one."""
 LARGEST = 1.3
 """A picture is stretched to its column's width, but no more than this."""
 DODGE_MONTHS = 0.45
@@ -52,6 +55,16 @@ CONFIG: dict[str, Any] = {
 SYNTHETIC_MARK = "synthetic data"
 POINTS, LINES, TEXTS = "points", "lines", "texts"
 """Names of the datasets inside a chart."""
+TOOLTIP = [
+    {"field": "outcome_label", "type": "nominal", "title": "Outcome"},
+    {"field": "group_label", "type": "nominal", "title": "Group"},
+    {"field": "months", "type": "quantitative", "title": "Month"},
+    {"field": "n_patients", "type": "quantitative", "title": "Patients"},
+    {"field": "mean", "type": "quantitative", "title": "Observed mean", "format": ".2f"},
+    {"field": "ci_low", "type": "quantitative", "title": "95 % from", "format": ".2f"},
+    {"field": "ci_high", "type": "quantitative", "title": "95 % to", "format": ".2f"},
+]
+Chart = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,6 @@ class DrawnFigure:
 
 def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
     """Draw what may be shown; None where nothing may."""
-    import altair as alt
     import vl_convert
 
     if trajectory.shown.is_empty():
@@ -91,15 +103,15 @@ def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
     panels = []
     for outcome, label in outcomes:
         chart = _panel(trajectory, outcome, is_synthetic=is_synthetic)
-        svg = vl_convert.vegalite_to_svg(_bare(chart, datasets))
+        svg = vl_convert.vegalite_to_svg(complete(chart, datasets))
         panels.append(DrawnPanel(label, themed(svg, _sentence(trajectory, outcome, label))))
     charts = [
-        _panel(trajectory, outcome, is_synthetic=is_synthetic, has_legend=True).properties(title=label)
+        _panel(trajectory, outcome, is_synthetic=is_synthetic, has_legend=True) | {"title": label}
         for outcome, label in outcomes
     ]
-    svg = vl_convert.vegalite_to_svg(_bare(alt.hconcat(*charts, spacing=28), datasets, PAPER))
-    interactive = _interactive(trajectory, outcomes, is_synthetic=is_synthetic)
-    spec = json.dumps(_bare(interactive, datasets), sort_keys=True)
+    svg = vl_convert.vegalite_to_svg(complete({"hconcat": charts, "spacing": 28}, datasets, PAPER))
+    interactive = complete(_interactive(trajectory, outcomes, is_synthetic=is_synthetic), datasets)
+    spec = json.dumps(interactive, sort_keys=True)
     return DrawnFigure(trajectory.name, trajectory.title, caption(trajectory), tuple(panels), svg, spec)
 
 
@@ -133,15 +145,24 @@ def themed(svg: str, description: str) -> str:
     return svg[: found.start()] + most + svg[found.end() :]
 
 
-def bare(spec: dict[str, Any], datasets: dict[str, list[dict[str, Any]]], background: str = "transparent") -> Any:
+def complete(chart: Chart, datasets: dict[str, list[dict[str, Any]]], background: str = "transparent") -> Chart:
     """A chart as Vega-Lite with the look of every figure and its data."""
-    spec.pop("$schema", None)
-    return spec | {"config": CONFIG | {"background": background}, "datasets": datasets}
+    return chart | {"config": CONFIG | {"background": background}, "datasets": datasets}
 
 
-def _bare(chart: Any, datasets: dict[str, list[dict[str, Any]]], background: str = "transparent") -> Any:
-    """An Altair chart likewise; data are put in last, since Altair copies what it holds at every step."""
-    return bare(chart.to_dict(validate=False), datasets, background)
+def layer(
+    data: str, mark: str, encoding: Chart, filters: Sequence[Any] = (), look: Mapping[str, Any] | None = None
+) -> Chart:
+    """Marks of one kind on one of the named datasets; `look` is colour, size and the like."""
+    made: Chart = {"data": {"name": data}, "mark": {"type": mark, **(look or {})}, "encoding": encoding}
+    return made | ({"transform": [{"filter": one} for one in filters]} if filters else {})
+
+
+def synthetic_mark(data: str, width: float) -> Chart:
+    """The words that mark synthetic data, above the right end of a chart."""
+    place = {"x": {"value": width}, "y": {"value": -2}}
+    look = {"align": "right", "baseline": "bottom", "fontSize": 10, "fontStyle": "italic", "color": MUTED}
+    return layer(data, "text", place, (), look | {"text": SYNTHETIC_MARK})
 
 
 @dataclass(frozen=True)
@@ -198,124 +219,83 @@ def _points(trajectory: Trajectory) -> pl.DataFrame:
     )
 
 
-def _data(name: str, outcome: Any = None) -> Any:
-    """A chart on one of the named datasets, of one outcome where it is given (a key, or a parameter)."""
-    import altair as alt
-
-    chart = alt.Chart(alt.NamedData(name=name))
-    return chart if outcome is None else chart.transform_filter(alt.datum.outcome == outcome)
-
-
-def _layers(trajectory: Trajectory, outcome: Any, y: Any, *, legend: Any, height: int) -> list[Any]:
-    import altair as alt
-
+def _layers(
+    trajectory: Trajectory, outcome: str | None, domain: list[float] | None, *, has_legend: bool, height: float
+) -> list[Chart]:
+    """Bands, lines, intervals, means and the number of patients; `outcome` None: the one that a reader chose."""
     labels, colours, shapes = _scale(trajectory)
-    rows = trajectory.shown if not isinstance(outcome, str) else trajectory.shown.filter(pl.col("outcome") == outcome)
+    rows = trajectory.shown if outcome is None else trajectory.shown.filter(pl.col("outcome") == outcome)
     months = sorted(rows["months"].unique().to_list())
-    edge = max(1.5, 0.04 * (months[-1] - months[0]))
-    x_scale = alt.Scale(domain=[months[0] - edge, months[-1] + edge], nice=False, zero=False)
-    axis = alt.Axis(values=months, title=None, grid=False, format="d" if all(m == int(m) for m in months) else ".1f")
-    x = alt.X("x:Q", scale=x_scale, axis=axis)
-    colour = alt.Color("group_label:N", scale=alt.Scale(domain=labels, range=colours), legend=legend)
-    shape = alt.Shape("group_label:N", scale=alt.Scale(domain=labels, range=shapes), legend=legend)
-    dashes = [list(look.dash) for look in looks(trajectory)]
-    dash = alt.StrokeDash("group_label:N", scale=alt.Scale(domain=labels, range=dashes), legend=legend)
-    tooltip = [
-        alt.Tooltip("outcome_label:N", title="Outcome"),
-        alt.Tooltip("group_label:N", title="Group"),
-        alt.Tooltip("months:Q", title="Month"),
-        alt.Tooltip("n_patients:Q", title="Patients"),
-        alt.Tooltip("mean:Q", title="Observed mean", format=".2f"),
-        alt.Tooltip("ci_low:Q", title="95 % from", format=".2f"),
-        alt.Tooltip("ci_high:Q", title="95 % to", format=".2f"),
-    ]
-    base = _data(POINTS, outcome)
-    whiskers = base.mark_rule(strokeWidth=1, opacity=0.75).encode(
-        x=x, y=y("ci_low"), y2=alt.Y2("ci_high"), color=colour
-    )
-    marks = base.mark_point(filled=True, size=44, opacity=1).encode(
-        x=x, y=y("mean"), color=colour, shape=shape, tooltip=tooltip
-    )
-    strips = [
-        base.transform_filter(alt.FieldEqualPredicate(field="group_label", equal=label))
-        .mark_text(fontSize=10, baseline="middle", color=colours[place])
-        .encode(
-            x=alt.X("months:Q", scale=x_scale, axis=axis), y=alt.value(height + 31 + 14 * place), text="n_patients:Q"
-        )
-        for place, label in enumerate(labels)
-    ]
-    names = [
-        _data(TEXTS)
-        .mark_text(fontSize=10, baseline="middle", align="right", color=colours[place], fontStyle="italic")
-        .encode(x=alt.value(-8), y=alt.value(height + 31 + 14 * place), text="n:N")
-        for place in range(len(labels))
-    ]
-    model = (
-        _data(LINES, outcome)
-        .mark_line(strokeWidth=2.25)
-        .encode(x=alt.X("months:Q", scale=x_scale, axis=axis), y=y("y"), color=colour, strokeDash=dash)
-    )
-    drawn = [] if trajectory.lines.is_empty() else [model]
+    edge = max(1.5, 0.04 * (months[-1] - months[0]), DODGE_MONTHS * len(labels) + 0.6)
+    scale = {"domain": [months[0] - edge, months[-1] + edge], "nice": False, "zero": False}
+    ticks = {
+        "values": months,
+        "title": None,
+        "grid": False,
+        "format": "d" if all(m == int(m) for m in months) else ".1f",
+    }
+    legend = {"title": None} if has_legend else None
+
+    def x(field: str) -> Chart:
+        return {"field": field, "type": "quantitative", "scale": scale, "axis": ticks}
+
+    def y(field: str) -> Chart:
+        limits = {"domain": domain, "zero": False, "nice": False} if domain else {"zero": False}
+        return {"field": field, "type": "quantitative", "scale": limits, "axis": {"title": None, "tickCount": 5}}
+
+    def by_group(values: Sequence[Any]) -> Chart:
+        return {
+            "field": "group_label",
+            "type": "nominal",
+            "scale": {"domain": labels, "range": values},
+            "legend": legend,
+        }
+
+    colour, shape = by_group(colours), by_group(shapes)
+    dash = by_group([list(look.dash) for look in looks(trajectory)])
+    own: list[Any] = ["datum.outcome === outcome" if outcome is None else {"field": "outcome", "equal": outcome}]
+    made: list[Chart] = []
     if trajectory.has_band:
-        band = (
-            _data(LINES, outcome)
-            .mark_area(opacity=0.13)
-            .encode(
-                x=alt.X("months:Q", scale=x_scale, axis=axis), y=y("band_low"), y2=alt.Y2("band_high"), color=colour
-            )
-        )
-        drawn = [band, model]
-    return [*drawn, whiskers, marks, *strips, *names]
+        band = {"x": x("months"), "y": y("band_low"), "y2": {"field": "band_high"}, "color": colour}
+        made.append(layer(LINES, "area", band, own, {"opacity": 0.13}))
+    if not trajectory.lines.is_empty():
+        line = {"x": x("months"), "y": y("y"), "color": colour, "strokeDash": dash}
+        made.append(layer(LINES, "line", line, own, {"strokeWidth": 2.25}))
+    whiskers = {"x": x("x"), "y": y("ci_low"), "y2": {"field": "ci_high"}, "color": colour}
+    means = {"x": x("x"), "y": y("mean"), "color": colour, "shape": shape, "tooltip": TOOLTIP}
+    made.append(layer(POINTS, "rule", whiskers, own, {"strokeWidth": 1, "opacity": 0.75}))
+    made.append(layer(POINTS, "point", means, own, {"filled": True, "size": 44, "opacity": 1}))
+    for place, (label, ink) in enumerate(zip(labels, colours, strict=True)):
+        row = {"value": height + 31 + 14 * place}
+        look = {"fontSize": 10, "baseline": "middle", "color": ink}
+        sizes = {"x": x("months"), "y": row, "text": {"field": "n_patients"}}
+        name = {"x": {"value": -8}, "y": row, "text": {"field": "n"}}
+        made.append(layer(POINTS, "text", sizes, [*own, {"field": "group_label", "equal": label}], look))
+        made.append(layer(TEXTS, "text", name, (), look | {"align": "right", "fontStyle": "italic"}))
+    return made
 
 
-def _panel(trajectory: Trajectory, outcome: str, *, is_synthetic: bool, has_legend: bool = False) -> Any:
-    import altair as alt
-
-    domain = _domain(trajectory, outcome)
-
-    def y(field: str) -> Any:
-        return alt.Y(
-            f"{field}:Q", scale=alt.Scale(domain=domain, zero=False, nice=False), axis=alt.Axis(title=None, tickCount=5)
-        )
-
-    legend = alt.Legend(title=None) if has_legend else None
-    layers = _layers(trajectory, outcome, y, legend=legend, height=PANEL_HEIGHT)
-    if is_synthetic:
-        layers.append(_mark(PANEL_WIDTH))
-    return alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
+def _panel(trajectory: Trajectory, outcome: str, *, is_synthetic: bool, has_legend: bool = False) -> Chart:
+    width, height = ALONE if trajectory.shown["outcome"].n_unique() == 1 else PANEL
+    layers = _layers(trajectory, outcome, _domain(trajectory, outcome), has_legend=has_legend, height=height)
+    mark = [synthetic_mark(TEXTS, width)] if is_synthetic else []
+    return {"layer": [*layers, *mark], "width": width, "height": height}
 
 
-def _mark(width: int) -> Any:
-    import altair as alt
-
-    return (
-        _data(TEXTS)
-        .mark_text(align="right", baseline="bottom", fontSize=10, fontStyle="italic", color=MUTED)
-        .encode(x=alt.value(width), y=alt.value(-2), text="mark:N")
-    )
-
-
-def _interactive(trajectory: Trajectory, outcomes: list[tuple[str, str]], *, is_synthetic: bool) -> Any:
+def _interactive(trajectory: Trajectory, outcomes: list[tuple[str, str]], *, is_synthetic: bool) -> Chart:
     """One panel, the outcome chosen from a list; pointing at a mean shows its numbers."""
-    import altair as alt
-
     keys, labels = [key for key, _ in outcomes], [label for _, label in outcomes]
-    chosen = alt.param(
-        name="outcome", value=keys[0], bind=alt.binding_select(options=keys, labels=labels, name="Outcome ")
-    )
-
-    def y(field: str) -> Any:
-        scale = (
-            alt.Scale(domain=_domain(trajectory, keys[0]), zero=False, nice=False)
-            if trajectory.is_one_scale
-            else alt.Scale(zero=False)
-        )
-        return alt.Y(f"{field}:Q", scale=scale, axis=alt.Axis(title=None, tickCount=5))
-
-    layers = _layers(trajectory, chosen, y, legend=alt.Legend(title=None), height=320)
-    if is_synthetic:
-        layers.append(_mark(600))
-    return alt.layer(*layers).properties(width=600, height=320).add_params(chosen)
+    width, height = 600, 320
+    domain = _domain(trajectory, keys[0]) if trajectory.is_one_scale else None
+    layers = _layers(trajectory, None, domain, has_legend=True, height=height)
+    mark = [synthetic_mark(TEXTS, width)] if is_synthetic else []
+    chosen = {"input": "select", "options": keys, "labels": labels, "name": "Outcome "}
+    return {
+        "layer": [*layers, *mark],
+        "width": width,
+        "height": height,
+        "params": [{"name": "outcome", "value": keys[0], "bind": chosen}],
+    }
 
 
 def _sentence(trajectory: Trajectory, outcome: str, label: str) -> str:

@@ -7,7 +7,7 @@ What belongs here: grouping the panel, intervals, suppression, the model's lines
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -186,7 +186,7 @@ def _trajectory(
         observed, lines, sizes = pl.DataFrame(schema=OBSERVED_SCHEMA), pl.DataFrame(schema=LINE_SCHEMA), {}
     else:
         observed = _observed(wanted, groups, numbered, occasion_months(library, analysis), rule)
-        lines = _lines(groups, observed, fitted)
+        lines = _lines(groups, sorted(sizes), observed, fitted)
     return Trajectory(analysis, name, title, groups, observed, lines, sizes, len(scales) == 1, problem)
 
 
@@ -259,15 +259,18 @@ def _models(groups: Groups, fitted: list[Fitted]) -> dict[str, Fitted]:
     return found
 
 
-def _lines(groups: Groups, observed: pl.DataFrame, fitted: list[Fitted]) -> pl.DataFrame:
+def _lines(groups: Groups, groups_shown: Sequence[int], observed: pl.DataFrame, fitted: list[Fitted]) -> pl.DataFrame:
+    """A group whose means are all suppressed still has its line, over the months of the others."""
     rows = []
     for item in _models(groups, fitted).values():
         own = observed.filter((pl.col("outcome") == item.outcome) & ~pl.col("is_suppressed"))
         parts = {part for term in item.estimates for part in term if part != "months"}
-        for (group, label), cells in own.group_by("group", "group_label", maintain_order=True):
-            months = cells["months"].to_list()
+        for group in groups_shown if own.height else ():
+            label = groups.labels[group]
+            cells = own.filter(pl.col("group") == group)
+            months = (cells if cells.height else own)["months"].to_list()
             first, last = min(months), max(months)
-            values = {part: groups.value(part, int(str(group))) for part in parts}
+            values = {part: groups.value(part, group) for part in parts}
             for step in range(LINE_POINTS if last > first else 1):
                 month = round(first + (last - first) * step / (LINE_POINTS - 1), 4)
                 factors = {"months": month, **values}

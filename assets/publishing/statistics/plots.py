@@ -15,10 +15,12 @@ from assets.publishing.figures import (
     LINE,
     MUTED,
     PAPER,
-    SYNTHETIC_MARK,
+    Chart,
     DrawnFigure,
     DrawnPanel,
-    bare,
+    complete,
+    layer,
+    synthetic_mark,
     themed,
 )
 from assets.publishing.formatting import number, plural
@@ -33,7 +35,6 @@ MOST_ROWS = 60
 SLACK = {"left": 48, "right": 72, "top": 4, "bottom": 4}
 """Readers' fonts are wider than the one that places texts."""
 CURVE_WIDTH, CURVE_HEIGHT = 640, 180
-Chart = dict[str, Any]
 
 
 def drawn(procedure: Procedure, outcomes: Mapping[str, str], *, is_synthetic: bool) -> list[DrawnFigure]:
@@ -61,18 +62,21 @@ def _forest(procedure: Procedure, *, is_synthetic: bool) -> DrawnFigure | None:
     x = {
         "type": "quantitative",
         "scale": {"zero": True, "nice": True},
-        "axis": {"title": _unit(procedure), "tickCount": 6},
+        "axis": {"title": _unit(procedure), "tickCount": 6, "labelFlush": False},
     }
-    layers: list[Chart] = [
-        {"data": {"name": MARKS}, "mark": {"type": "rule", "color": MUTED, "strokeWidth": 1},
-         "encoding": {"x": {"datum": 0, "type": "quantitative"}}},
-        {"data": {"name": ROWS}, "mark": {"type": "rule", "color": GROUP_0, "strokeWidth": 2},
-         "encoding": {"y": y, "x": x | {"field": "low"}, "x2": {"field": "high"}}},
-        {"data": {"name": ROWS}, "mark": {"type": "point", "filled": True, "color": GROUP_0, "size": 60, "opacity": 1},
-         "encoding": {"y": y, "x": x | {"field": "estimate"}}},
-        {"data": {"name": ROWS}, "mark": {"type": "text", "align": "left", "color": MUTED, "fontSize": 11},
-         "encoding": {"y": y, "x": {"value": WIDTH + 12}, "text": {"field": "printed"}}},
-    ]  # fmt: skip
+    span, point, printed = x | {"field": "low"}, x | {"field": "estimate"}, {"field": "printed"}
+    layers = [
+        layer(MARKS, "rule", {"x": {"datum": 0, "type": "quantitative"}}, (), {"color": MUTED, "strokeWidth": 1}),
+        layer(ROWS, "rule", {"y": y, "x": span, "x2": {"field": "high"}}, (), {"color": GROUP_0, "strokeWidth": 2}),
+        layer(ROWS, "point", {"y": y, "x": point}, (), {"filled": True, "color": GROUP_0, "size": 60, "opacity": 1}),
+        layer(
+            ROWS,
+            "text",
+            {"y": y, "x": {"value": WIDTH + 12}, "text": printed},
+            (),
+            {"align": "left", "color": MUTED, "fontSize": 11},
+        ),
+    ]
     chart = {
         "layer": [*layers, *_mark(WIDTH, is_synthetic)],
         "width": WIDTH,
@@ -85,13 +89,14 @@ def _forest(procedure: Procedure, *, is_synthetic: bool) -> DrawnFigure | None:
         f"{first['printed']}. The numbers stand in the table."
     )
     caption = "Points: estimates. Bars: 95 % intervals. Right: estimate, interval and n. The line stands at nought."
-    return _figure(f"{procedure.name}_forest", procedure.title, caption, chart, {ROWS: rows}, sentence)
+    title = f"{procedure.title}: {_unit(procedure).lower()}s"
+    return _figure(f"{procedure.name}_forest", title, caption, chart, {ROWS: rows}, sentence)
 
 
 def _unit(procedure: Procedure) -> str:
     if procedure.rows("results.effect_size"):
         return "Effect size"
-    return "Standardised difference" if procedure.rows("results.group_test") else "Estimate"
+    return "Standardised difference" if procedure.rows("results.group_test") else "Contrast"
 
 
 def _effects(procedure: Procedure) -> list[dict[str, Any]]:
@@ -163,26 +168,24 @@ def _curve(procedure: Procedure, outcome: str, label: str, *, is_synthetic: bool
     colour = {"condition": {"test": "datum.primary", "value": GROUP_1}, "value": GROUP_0}
     y = {"type": "quantitative", "axis": {"title": label, "tickCount": 5}}
     bars = max(1.0, min(4.0, 400 / len(known)))
+    interval = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": colour}
+    estimates = {"x": x, "y": y | {"field": "estimate"}, "color": colour}
     top: Chart = {
-        "width": CURVE_WIDTH, "height": CURVE_HEIGHT,
+        "width": CURVE_WIDTH,
+        "height": CURVE_HEIGHT,
         "layer": [
-            {"data": {"name": MARKS}, "mark": {"type": "rule", "color": MUTED}, "encoding": {"y": {"datum": 0}}},
-            {"data": {"name": ROWS}, "mark": {"type": "rule", "strokeWidth": bars, "opacity": 0.45},
-             "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": colour}},
-            {"data": {"name": ROWS}, "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1},
-             "encoding": {"x": x, "y": y | {"field": "estimate"}, "color": colour}},
+            layer(MARKS, "rule", {"y": {"datum": 0, "type": "quantitative"}}, (), {"color": MUTED}),
+            layer(ROWS, "rule", interval, (), {"strokeWidth": bars, "opacity": 0.45}),
+            layer(ROWS, "point", estimates, (), {"filled": True, "size": 36, "opacity": 1}),
             *_mark(CURVE_WIDTH, is_synthetic),
         ],
-    }  # fmt: skip
-    below: Chart = {
-        "width": CURVE_WIDTH, "height": 16 * len(order),
-        "layer": [{
-            "data": {"name": "choices"}, "mark": {"type": "tick", "color": INK, "thickness": 2, "orient": "vertical",
-            "size": 10},
-            "encoding": {"x": x, "y": {"field": "choice", "type": "nominal", "sort": order,
-                         "axis": {"title": None, "labelLimit": 260, "grid": True, "gridColor": LINE}}},
-        }],
-    }  # fmt: skip
+    }
+    names = {"title": None, "labelLimit": 260, "grid": True, "gridColor": LINE}
+    rows = {"field": "choice", "type": "nominal", "sort": order, "axis": names}
+    ticks = layer(
+        "choices", "tick", {"x": x, "y": rows}, (), {"color": INK, "thickness": 2, "orient": "vertical", "size": 10}
+    )
+    below: Chart = {"width": CURVE_WIDTH, "height": 16 * len(order), "layer": [ticks]}
     chart: Chart = {"vconcat": [top, below] if order else [top], "spacing": 12, "padding": SLACK}
     primary = next((row for row in known if row["is_primary"]), None)
     decimals = decimals_by_error([row["std_error"] for row in known])
@@ -209,16 +212,7 @@ def _varied(texts: Sequence[str]) -> list[list[str]]:
 
 
 def _mark(width: int, is_synthetic: bool) -> list[Chart]:
-    if not is_synthetic:
-        return []
-    return [
-        {
-            "data": {"name": MARKS},
-            "mark": {"type": "text", "align": "right", "baseline": "bottom", "fontSize": 10, "fontStyle": "italic",
-                     "color": MUTED, "text": SYNTHETIC_MARK},
-            "encoding": {"x": {"value": width}, "y": {"value": -4}},
-        }
-    ]  # fmt: skip
+    return [synthetic_mark(MARKS, width)] if is_synthetic else []
 
 
 def _figure(
@@ -227,6 +221,6 @@ def _figure(
     import vl_convert
 
     datasets = data | {MARKS: [{}]}
-    panel = vl_convert.vegalite_to_svg(bare(dict(chart), datasets))
-    whole = vl_convert.vegalite_to_svg(bare(dict(chart) | {"title": title}, datasets, PAPER))
+    panel = vl_convert.vegalite_to_svg(complete(chart, datasets))
+    whole = vl_convert.vegalite_to_svg(complete(chart | {"title": title}, datasets, PAPER))
     return DrawnFigure(name, title, caption, (DrawnPanel("", themed(panel, sentence)),), whole)
