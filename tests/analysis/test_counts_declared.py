@@ -97,7 +97,8 @@ def test_every_table_has_its_columns_and_rows(tables: dict[str, pd.DataFrame]) -
     assert estimates.loc[("acts_by_treatment", "mbt"), "n_observations"] == 239
     rates = tables["results.rate"]
     observed = rates[(rates["measure"] == "observed rate") & (rates["procedure"] == "acts_by_treatment")]
-    assert observed["group_level"].fillna("all").tolist() == ["all", "0", "1"] and set(observed["exposure_unit"]) == {"days"}
+    assert observed["group_level"].fillna("all").tolist() == ["all", "0", "1"]
+    assert set(observed["exposure_unit"]) == {"days"}
     assert observed["n_events"].iloc[0] == observed["n_events"].iloc[1:].sum() == observed["n_events_total"].iloc[0]
     diagnostics = tables["results.diagnostic"].set_index(["model", "diagnostic"])["value"]
     assert diagnostics["acts_by_treatment", "converged"] == 1
