@@ -81,8 +81,8 @@ _COLUMNS = {
         "n_observations:i reason"
     ),
     "results.rate": (
-        "analysis procedure outcome measure term group_level n_events:i exposure:f per:f exposure_unit estimate:f "
-        "ci_low:f ci_high:f p_value:f method n_patients:i n_observations:i reason"
+        "analysis procedure outcome measure term group_level n_events:i n_events_total:i exposure:f per:f "
+        "exposure_unit estimate:f ci_low:f ci_high:f p_value:f method n_patients:i n_observations:i reason"
     ),
     "results.mediation": (
         "analysis procedure exposure mediator outcome effect estimate:f std_error:f df:f statistic:f p_value:f "
@@ -108,6 +108,13 @@ _PATIENT_COLUMNS = {
         "analysis procedure outcome patient_id episode_id site_id before:f after:f change:f method "
         "index:f improvement:f change_class cutoff_kind cutoff:f is_functional_before:b "
         "is_functional_after:b significance_class"
+    ),
+    "analysis.process_code_session": (
+        "analysis procedure code patient_id episode_id session:f n_moments:i count:f exposure:f exposure_unit"
+    ),
+    "analysis.process_code_trend": (
+        "analysis procedure code patient_id n_sessions:i count:f exposure:f exposure_unit "
+        "log_rate_per_session:f std_error:f reason"
     ),
 }
 
