@@ -13,6 +13,7 @@ import numpy as np
 
 from assets.analysis.design_matrix import NotEstimableError
 from assets.analysis.procedure import Found, Room
+from assets.analysis.resampling import resampling_counts
 from assets.analysis.standardised import (
     Effect,
     Floats,
@@ -157,10 +158,9 @@ def _with_drop_outs(found: Found, row: dict[str, Any], at: Occasions, declared: 
 
 def _open_effects(at: Occasions, declared: PrePost) -> list[tuple[str, float | None, Any, Any, str | None]]:
     n, m = len(at.before), int(at.is_pair.sum())
-    rng = np.random.default_rng(declared.seed)
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=declared.n_resamples).astype(float)
     observed = _open_change(at, np.ones((1, n)))
-    resampled = _open_change(at, counts)
+    parts = [_open_change(at, counts) for counts in resampling_counts(n, declared.n_resamples, declared.seed)]
+    resampled = {name: np.concatenate([part[name] for part in parts]) for name in observed}
     rows: list[tuple[str, float | None, Any, Any, str | None]] = []
     # the SD before rests on n courses, that of both occasions on the m pairs
     for name, df in (("change", 0), ("av", m - 1), ("pre", n - 1)):

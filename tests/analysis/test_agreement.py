@@ -11,9 +11,10 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from procedure_room import analysis, run
+from procedure_room import INSTRUMENTS, analysis, run
 from pydantic import ValidationError
 
+from assets.analysis.agreement import _categories
 from assets.analysis.design_matrix import NotEstimableError
 from assets.analysis.intraclass import Intraclass, intraclass, mean_squares, mean_squares_of
 from assets.analysis.kappa import pearson, weighted_kappa
@@ -279,6 +280,15 @@ def test_a_rater_twice_counts_once_and_is_told(warehouse: duckdb.DuckDBPyConnect
     warehouse.execute("update harmonised.assessment set sequence = 1 where sequence = 3")
     said, _ = run(analysis(DECLARED), connection=warehouse)
     assert said["note"] == "mbt_acs.global_adherence: 10 second ratings by one rater are left out"
+
+
+def test_half_points_are_categories_up_to_twenty_one() -> None:
+    mas_a, bsi = INSTRUMENTS["mas_a"], INSTRUMENTS["bsi_18"]
+    halves = _categories(mas_a, "mas_a", "s_self_reflectivity")
+    assert halves is not None and halves[:3].tolist() == [0, 0.5, 1] and halves[-1] == 9
+    assert _categories(mas_a, "mas_a", "total") is None and _categories(bsi, "bsi_18", "gsi_sum") is None
+    found = weighted_kappa(np.array([0.5, 1, 3, 9]), np.array([0.5, 1.5, 3, 8.5]), halves, "linear")
+    assert 0.8 < float(found["estimate"]) < 1
 
 
 def test_kinds_of_rater_need_two() -> None:
