@@ -72,10 +72,12 @@ def pre_post(declared: PrePost, room: Room) -> Found:
         f"{declared.seed})"
     )
     seen: set[str] = set()
+    without_after: set[str] = set()
     for outcome in declared.outcomes:
         for level, panel in _levels(room.panel, declared.by):
             at = occasions(panel, outcome, declared.before, declared.after)
             seen.update(at.keys.loc[at.is_pair, "patient_id"])
+            without_after.update(at.keys.loc[~at.is_pair, "episode_id"])
             row = {"outcome": outcome, "label": room.analysis.outcomes.get(outcome, outcome), "group_level": level}
             try:
                 _completers(found, row | {"is_primary": declared.drop_outs == "excluded"}, at, declared)
@@ -83,7 +85,23 @@ def pre_post(declared: PrePost, room: Room) -> Found:
             except NotEstimableError as problem:
                 found.add(TABLE, **row, reason=str(problem))
     found.n_patients = len(seen)
+    found.note = _still_open(room, without_after)
     return found
+
+
+def _still_open(room: Room, episodes: set[str]) -> str | None:
+    """How many of those without a value at the end have no date of discharge: they may be in treatment still."""
+    import duckdb
+
+    if not episodes:
+        return None
+    try:
+        known = room.connection.execute("select episode_id, discharge_date from harmonised.episode").df()
+    except duckdb.CatalogException:
+        return None
+    n_open = int(known.loc[known["episode_id"].isin(episodes), "discharge_date"].isna().sum())
+    said = f"{len(episodes)} courses begin without ending in one of the measures (drop-outs)"
+    return f"{said}; {n_open} of them have no discharge date and may be in treatment still"
 
 
 def _levels(panel: pd.DataFrame, by: str | None) -> list[tuple[str, pd.DataFrame]]:

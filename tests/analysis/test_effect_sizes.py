@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,6 +145,20 @@ def test_drop_outs_are_printed_out_and_in(trial: pd.DataFrame) -> None:
     assert inside.loc["d_av", "estimate"] == pytest.approx((last.mean() - first.mean()) / pooled, abs=1e-12)
     assert inside.loc["g_pre", "estimate"] == pytest.approx(exact_correction(99) * inside.loc["d_pre", "estimate"])
     assert "d_z" not in inside.index and inside["ci_method"].str.contains("200 resamples").all()
+
+
+def test_drop_outs_that_may_be_in_treatment_are_told() -> None:
+    frame = panel([1.0, 2.0, 4.0, 3.0], [2.0, 1.0, None, None])
+    with duckdb.connect() as connection:
+        connection.execute("""
+            create schema harmonised;
+            create table harmonised.episode as select 'e00' || n as episode_id,
+                case when n < 3 then date '2020-01-01' end as discharge_date from range(4) as t(n)
+        """)
+        said, _ = run(analysis(PRE_POST), frame, connection)
+    assert said["note"].startswith("2 courses begin without ending")
+    assert said["note"].endswith("1 of them have no discharge date and may be in treatment still")
+    assert run(analysis(PRE_POST), frame)[0]["note"] is None
 
 
 def test_resampling_agrees_with_the_formula_where_both_hold() -> None:
