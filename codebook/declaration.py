@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +49,14 @@ class DeclarationError(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class PlacedError(ValueError):
+    """What is wrong inside a declaration, each with the place where it stands; raised by validators of a whole."""
+
+    def __init__(self, places: list[tuple[Location, str]]) -> None:
+        self.places = places
+        super().__init__("; ".join(message for _, message in places))
 
 
 _BOOLEAN = "tag:yaml.org,2002:bool"
@@ -92,8 +100,10 @@ _MarkedLoader.add_constructor("tag:yaml.org,2002:timestamp", _date_or_text)
 _MarkedLoader.add_implicit_resolver(_BOOLEAN, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
-def load(path: Path, model: type[DeclaredT]) -> DeclaredT:
-    """Read one YAML file into `model`.
+def load(
+    path: Path, model: type[DeclaredT], prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> DeclaredT:
+    """Read one YAML file into `model`; `prepare` completes what was read before it is checked.
 
     Raises:
         DeclarationError: the file is missing, is not YAML, or does not fit the model.
@@ -114,15 +124,30 @@ def load(path: Path, model: type[DeclaredT]) -> DeclaredT:
     if not isinstance(data, dict):
         raise DeclarationError([Problem(path, 1, "", "expected 'key: value' lines at the top level")])
     try:
-        return model.model_validate(data)
+        return model.model_validate(prepare(data) if prepare else data)
     except ValidationError as error:
-        root = yaml.compose(text, Loader=_Loader)
-        raise DeclarationError(
-            [
-                Problem(path, _line_of(root, item["loc"]), _key_of(item["loc"]), _explain(dict(item), model))
-                for item in error.errors(include_url=False)
-            ]
-        ) from None
+        places = [place for item in error.errors(include_url=False) for place in _places(dict(item), model)]
+    except PlacedError as error:
+        places = error.places
+    root = yaml.compose(text, Loader=_Loader)
+    raise DeclarationError([Problem(path, _line_of(root, where), _key_of(where), text) for where, text in places])
+
+
+def peek(path: Path) -> dict[str, Any]:
+    """What a YAML file says, unchecked; empty where it cannot be read (`load` says why)."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_MarkedLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _places(item: dict[str, Any], model: type[Declared]) -> list[tuple[Location, str]]:
+    """Where one error of validation stands, and what to say of it: several where a validator knows several places."""
+    raised = item.get("ctx", {}).get("error")
+    if isinstance(raised, PlacedError):
+        return [((*item["loc"], *where), message) for where, message in raised.places]
+    return [(item["loc"], _explain(item, model))]
 
 
 def line_of(path: Path, location: Location) -> int | None:
@@ -148,10 +173,17 @@ def _explain(item: dict[str, Any], model: type[Declared]) -> str:
 
 
 def _line_of(node: yaml.Node | None, location: Location) -> int | None:
-    """Line of the deepest part of `location` that stands in the file."""
+    """Line of the deepest part of `location` that stands in the file.
+
+    pydantic puts the kind of one of several models into its locations: it is no key, although one may be called so.
+    """
     line = node.start_mark.line + 1 if node is not None else None
+    told: yaml.Node | None = None
     for part in location:
         if isinstance(node, yaml.MappingNode):
+            if told is not node and any(k.value == "kind" and v.value == part for k, v in node.value):
+                told = node
+                continue
             found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
             if found is None:
                 continue

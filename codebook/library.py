@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codebook.analysis import Analysis
+from codebook.analysis_checks import check_analyses, sent_of
+from codebook.analysis_files import load_analyses
 from codebook.declaration import DeclarationError, DeclaredT, Location, Problem, line_of, load
 from codebook.instrument import Instrument
 from codebook.network import Network, NetworkFolder
@@ -90,7 +92,7 @@ def load_library(root: Path) -> Library:
     instruments |= _load_folder(folder.instruments, Instrument, lambda item: item.key, problems)
     sites = _load_folder(folder.sites, Site, lambda item: item.site, problems)
     schedules = _load_folder(folder.schedules, Schedule, lambda item: item.name, problems)
-    analyses = _load_folder(folder.analyses, Analysis, lambda item: item.name, problems)
+    analyses = load_analyses(folder.analyses, problems)
     network: Network | None = None
     try:
         network = load(folder.declaration, Network)
@@ -154,6 +156,7 @@ def _cross_check(library: Library) -> list[Problem]:
         *(problem for schedule in library.schedules.values() for problem in _check_schedule(library, schedule)),
         *(problem for analysis in library.analyses.values() for problem in _check_analysis(library, analysis)),
         *_check_network(library),
+        *_check_analyses(library),
     ]
 
 
@@ -189,6 +192,11 @@ def _check_schedule(library: Library, schedule: Schedule) -> Iterator[Problem]:
         wrong = _wrong_succession(library, schedule)
         if wrong is not None:
             yield Problem(path, line_of(path, ("replaces",)), "replaces", wrong)
+
+
+def _check_analyses(library: Library) -> Iterator[Problem]:
+    sent = sent_of(library.instruments, library.sites.values(), library.schedules)
+    return check_analyses(library.folder.analyses, library.analyses, sent)
 
 
 def _wrong_succession(library: Library, schedule: Schedule) -> str | None:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from orchestration.alerts_cli import alerts
+from orchestration.analyse_cli import analyse
 from orchestration.codebook_cli import codebook_app
 from orchestration.compare_cli import compare
 from orchestration.days import day
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command()(fetch)
 app.command()(rework)
 app.command()(expectations)
+app.command()(analyse)
 app.command()(compare)
 app.command()(alerts)
 app.add_typer(codebook_app, name="codebook")
@@ -172,24 +174,28 @@ def fit(
     data: Annotated[Path, typer.Option(help="CSV or Parquet file, one row per observation.")],
     patient: Annotated[str, typer.Option(help="Column that says whose row it is.")],
     time: Annotated[str, typer.Option(help="Column of time, in months.")],
-    random: Annotated[str, typer.Option(help="intercept, or intercept_and_slope.")] = "intercept_and_slope",
+    random: Annotated[str, typer.Option(help="intercept, or slope (intercept and slope, correlated).")] = "slope",
     method: Annotated[str, typer.Option(help="ML or REML.")] = "ML",
     output_format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
 ) -> None:
-    """Fit one linear mixed model: random intercept (and slope in time) per patient."""
+    """Fit one linear mixed model to any file: random intercept (and slope in time) for each patient.
+
+    Tests are t with Satterthwaite's degrees of freedom. JSON has everything that lme4 and lmerTest say of such a model,
+    under their names, with Kenward and Roger's adjustment under REML. Exit code 1: the rows cannot identify the model.
+    """
     from assets.analysis.formula import FormulaError
     from orchestration.fit import DataError, fit_file, print_fit
 
-    allowed = {"--random": (random, ("intercept", "intercept_and_slope")), "--method": (method, ("ML", "REML"))}
+    allowed = {"--random": (random, ("intercept", "slope")), "--method": (method, ("ML", "REML"))}
     allowed["--format"] = (output_format, ("table", "json"))
     for option, (given, values) in allowed.items():
         if given not in values:
             stop(f"{option} {given}: choose {' or '.join(values)}", WRONG)
     try:
-        fitted = fit_file(formula, data, patient, time, method, random)
+        fitted, record = fit_file(formula, data, patient, time, method, random)
     except (FormulaError, DataError) as error:
         stop(str(error), WRONG)
-    print_fit(fitted, output_format)
+    print_fit(fitted, record, output_format)
     raise typer.Exit(FAILED if fitted.reason else 0)
 
 

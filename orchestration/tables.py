@@ -24,7 +24,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for line in lines:
         table.add_row(*(_cell(value) for value in line))
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # `version[wai_s]` is a name and no mark-up
     if not console.is_terminal:
         console.width = WIDE
     console.print(table)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codebook.instrument import Instrument
-from simulation.population import OCCASIONS, SCALES, WAI_SR_FROM, Bools, Dates, Floats, Ints, Population
+from simulation.drawing import Bools, Floats, Ints
+from simulation.population import OCCASIONS, SCALES, WAI_SR_FROM, Dates, Population
 
 BLANK, MISSING, HALF, LETTER = -1, -2, -3, -4
 """Answers that are none: left blank, the site's code for 'no answer', half an answer (4.5), a letter."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codebook.instrument import Instrument
+from simulation.drawing import Bools
 from simulation.export import SiteExport
-from simulation.population import DISCHARGE, OCCASIONS, Bools
+from simulation.population import DISCHARGE, OCCASIONS
 
 OVERDUE_AT, DRIFT_AT = "west", "south"
 DRIFTING = "wsas"

@@ -14,6 +14,7 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
+import polars as pl
 
 from codebook.instrument import Instrument
 from codebook.library import load_instruments
@@ -23,6 +24,7 @@ from simulation.counts import treated_of
 from simulation.declines import Decline, decline, dropped
 from simulation.defects import Defect, plant
 from simulation.export import KINDS, DeliveryView, SiteExport, people_of, view
+from simulation.intake import draw_intake
 from simulation.population import Population, draw_population
 from simulation.truth import truth_frame
 from simulation.writers import excel, norwegian_csv, redcap, spss
@@ -65,6 +67,7 @@ def write_demo(
     instruments = load_instruments()
     tell(f"drawing {patients} patients")
     population = draw_population(patients, sites, seed)
+    intake = draw_intake(population, seed)
     folder = NetworkFolder(directory)
     _write_declarations(folder, patients, sites, seed)
     truth: list[Defect] = []
@@ -73,7 +76,7 @@ def write_demo(
     names = site_names(sites)
     for number, site in enumerate(names):
         tell(f"writing {site}")
-        export, defects, declined = make_site(population, number, site, seed, instruments)
+        export, defects, declined = make_site(population, intake, number, site, seed, instruments)
         truth.extend(defects)
         declines.extend(declined)
         if (treated := treated_of(export)) is not None:
@@ -96,13 +99,18 @@ def site_names(sites: int) -> tuple[str, ...]:
 
 
 def make_site(
-    population: Population, number: int, site: str, seed: int, instruments: dict[str, Instrument]
+    population: Population,
+    intake: pl.DataFrame,
+    number: int,
+    site: str,
+    seed: int,
+    instruments: dict[str, Instrument],
 ) -> tuple[SiteExport, list[Defect], list[Decline]]:
     """Everything that site `number` (from 0) holds, mistakes and declines planted, and the truth about them."""
     kind = KINDS[number % 4]
     rng = np.random.default_rng([seed, 2, number])
     members = np.flatnonzero(population.site == number)
-    people = people_of(population, members, kind, rng)
+    people = people_of(population, intake, members, kind, rng)
     export = SiteExport(site, kind, f"{MBT}, {_title(site)}", people, {})
     gaf_version = "gaf_global" if kind == "east" else "gaf_split"
     last = export.until(len(export.deliveries) - 1)

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from simulation.answers import Forms
+from simulation.drawing import Bools, Ints
 from simulation.numbers import national_numbers
-from simulation.population import Bools, Ints, Population
+from simulation.population import Population
 
 KINDS = ("north", "south", "east", "west")
 """The four units; a network of more repeats them (`north_2`)."""
@@ -126,8 +127,13 @@ def view(export: SiteExport, number: int) -> DeliveryView:
     return DeliveryView(export.site, export.title, export.deliveries[number], people, listed, forms)
 
 
-def people_of(population: Population, members: Ints, kind: str, rng: np.random.Generator) -> pl.DataFrame:
-    """The site's patients, a row each, with made-up numbers and names that nobody could bear."""
+def people_of(
+    population: Population, intake: pl.DataFrame, members: Ints, kind: str, rng: np.random.Generator
+) -> pl.DataFrame:
+    """The site's patients, a row each, with made-up numbers and names that nobody could bear.
+
+    `intake` has a row for each patient of `population`.
+    """
     n = len(members)
     width = max(3, len(str(population.n)))
     reference = {"north": "{:06d}", "south": "{:06d}", "east": "E{:05d}", "west": "W-{:05d}"}[kind]
@@ -152,7 +158,6 @@ def people_of(population: Population, members: Ints, kind: str, rng: np.random.G
             "borderline": population.is_borderline[members],
             "avoidant": population.is_avoidant[members],
             "anxiety": population.is_anxiety[members],
-            "work_months": population.work_months[members],
             "note": notes[chosen],
         }
-    ).with_columns(pl.col("termination", "note").replace("", None))
+    ).with_columns(pl.col("termination", "note").replace("", None), *intake[members].get_columns())

@@ -9,16 +9,13 @@ Nobody in here exists. Arrays are by patient (n) or by patient and occasion (n �
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codebook.schedule import DAYS_PER_MONTH
+from simulation.drawing import Bools, Floats, Ints, by_group, even, exact, normal
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 Dates = NDArray[np.datetime64]
 
 OCCASIONS = ("baseline", "m03", "m09", "m15", "m21", "m27", "m33", "discharge")
@@ -33,9 +30,6 @@ LAST_DISCHARGE = np.datetime64("2016-10-25")
 NEWEST_VISITS = (np.datetime64("2016-11-22"), np.datetime64("2016-12-14"))
 """Between the first and the second delivery: whoever is still in treatment has a visit here."""
 WAI_SR_FROM = np.datetime64("2012-06-01")
-
-EVEN_UP_TO = 5000
-"""Patients up to which the sample itself, not only the law it is drawn from, looks like the published one."""
 
 # Sample. Shares are [good outcome, poor outcome].
 POOR_SHARE = 0.43
@@ -142,7 +136,7 @@ def draw_population(patients: int, sites: int, seed: int) -> Population:
     n = patients
     end_z, is_poor = _outcome(rng, n)
     group = is_poor.astype(np.int64)
-    is_paranoid, is_mood, is_female = (_by_group(rng, group, shares) for shares in (PARANOID, MOOD, FEMALE))
+    is_paranoid, is_mood, is_female = (by_group(rng, group, shares) for shares in (PARANOID, MOOD, FEMALE))
     months, is_ongoing, newest = _lengths(rng, n)
     start = _starts(rng, months, is_ongoing, newest)
     discharge = np.where(is_ongoing, np.datetime64("NaT"), start + _days(months))
@@ -168,10 +162,10 @@ def draw_population(patients: int, sites: int, seed: int) -> Population:
         is_poor=is_poor,
         is_paranoid=is_paranoid,
         is_mood=is_mood,
-        is_borderline=_by_group(rng, group, BORDERLINE),
-        is_avoidant=_by_group(rng, group, AVOIDANT),
-        is_anxiety=_by_group(rng, group, ANXIETY),
-        work_months=np.where(_by_group(rng, group, NO_WORK), 0, rng.integers(1, 13, n)),
+        is_borderline=by_group(rng, group, BORDERLINE),
+        is_avoidant=by_group(rng, group, AVOIDANT),
+        is_anxiety=by_group(rng, group, ANXIETY),
+        work_months=np.where(by_group(rng, group, NO_WORK), 0, rng.integers(1, 13, n)),
         termination=_terminations(rng, group, months, is_ongoing),
         dates=dates,
         wai=_alliance_course(rng, level, slope, time),
@@ -185,45 +179,18 @@ def draw_population(patients: int, sites: int, seed: int) -> Population:
     )
 
 
-def _even(rng: np.random.Generator, n: int) -> Floats:
-    """Uniform on 0–1, one from each of n equal parts, shuffled: a small sample is as flat as a large one."""
-    return (rng.permutation(n) + rng.random(n)) / n
-
-
-def _normal(rng: np.random.Generator, n: int) -> Floats:
-    """Standard normal; evenly spread where the sample is too small for chance to even it out."""
-    if n > EVEN_UP_TO:
-        return rng.standard_normal(n)
-    return np.array([NormalDist().inv_cdf(p) for p in _even(rng, n)])
-
-
-def _exact(rng: np.random.Generator, n: int, share: float) -> Bools:
-    """True for `share` of n, in random places: the count itself does not vary by chance."""
-    chosen = np.zeros(n, dtype=np.bool_)
-    chosen[rng.permutation(n)[: round(share * n)]] = True
-    return chosen
-
-
-def _by_group(rng: np.random.Generator, group: Ints, shares: tuple[float, float]) -> Bools:
-    chosen = np.zeros(len(group), dtype=np.bool_)
-    for number, share in enumerate(shares):
-        members = np.flatnonzero(group == number)
-        chosen[members] = _exact(rng, len(members), share)
-    return chosen
-
-
 def _days(months: Floats) -> NDArray[np.timedelta64]:
     return np.rint(months * DAYS_PER_MONTH).astype("timedelta64[D]")
 
 
 def _linked(rng: np.random.Generator, z: Floats, correlation: float) -> Floats:
-    linked: Floats = correlation * z + np.sqrt(1 - correlation**2) * _normal(rng, len(z))
+    linked: Floats = correlation * z + np.sqrt(1 - correlation**2) * normal(rng, len(z))
     return linked
 
 
 def _outcome(rng: np.random.Generator, n: int) -> tuple[Floats, Bools]:
     """Standing at the end in units of the final GAF's SD, 0 between poor and good; and who is poor."""
-    z = _normal(rng, n)
+    z = normal(rng, n)
     is_poor = np.zeros(n, dtype=np.bool_)
     is_poor[np.argsort(z)[: round(POOR_SHARE * n)]] = True
     border = z[is_poor].max() if is_poor.any() else -0.18
@@ -235,9 +202,9 @@ def _lengths(rng: np.random.Generator, n: int) -> tuple[Floats, Bools, Ints]:
     """Months of treatment (so far, for those still in it), who is still in it, and their newest routine visit."""
     mean, sd = LENGTH_BEYOND_SIX
     months = 6 + rng.gamma((mean / sd) ** 2, sd**2 / mean, n)
-    early = _exact(rng, n, EARLY_DROPOUT_SHARE)
+    early = exact(rng, n, EARLY_DROPOUT_SHARE)
     months[early] = rng.uniform(1.5, 5.7, early.sum())
-    is_ongoing = _exact(rng, n, ONGOING_SHARE) & ~early
+    is_ongoing = exact(rng, n, ONGOING_SHARE) & ~early
     newest = np.where(is_ongoing, rng.integers(0, 5, n), -1)
     months = np.where(is_ongoing, ROUTINE_MONTHS[newest], months)
     return np.minimum(months, LONGEST_MONTHS), is_ongoing, newest
@@ -260,7 +227,7 @@ def _terminations(rng: np.random.Generator, group: Ints, months: Floats, is_ongo
     draw = np.empty(len(group))
     for number in (0, 1):
         members = np.flatnonzero(group == number)
-        draw[members] = _even(rng, len(members))
+        draw[members] = even(rng, len(members))
     place = (draw[:, None] > np.cumsum(shares, axis=1)[group]).sum(axis=1)
     ended = np.where(months < 6, "drop_out", reasons[place])
     return np.where(is_ongoing, "", ended)
@@ -269,13 +236,13 @@ def _terminations(rng: np.random.Generator, group: Ints, months: Floats, is_ongo
 def _alliance(rng: np.random.Generator, group: Ints, is_paranoid: Bools, is_mood: Bools) -> tuple[Floats, Floats]:
     """Level at the start and slope per month, n × 3."""
     n = len(group)
-    common = _normal(rng, n)
-    own = np.column_stack([_normal(rng, n) for _ in SCALES])
+    common = normal(rng, n)
+    own = np.column_stack([normal(rng, n) for _ in SCALES])
     mood = (is_mood - is_mood.mean())[:, None] * MOOD_ON_LEVEL
     level = ALLIANCE_LEVEL + mood + LEVEL_SD * common[:, None] + LEVEL_SCALE_SD * own
     kind = group + (group == 1) * is_paranoid
     slope_z = _linked(rng, common, LEVEL_SLOPE_CORRELATION)
-    own_slope = np.column_stack([_normal(rng, n) for _ in SCALES])
+    own_slope = np.column_stack([normal(rng, n) for _ in SCALES])
     slope = ALLIANCE_SLOPES.T[kind] + SLOPE_SD * slope_z[:, None] + SLOPE_SCALE_SD * own_slope
     return level, slope
 
@@ -353,7 +320,7 @@ def _alliance_forms(
     wanted = 1 + np.searchsorted(np.cumsum(WAI_COUNTS)[:-1], (order + 0.5) / n)
     slots = routine.sum(axis=1) + ~is_ongoing
     count = np.minimum(wanted, slots)
-    final = ~is_ongoing & ((_even(rng, n) < WAI_FINAL[count - 1]) | (count >= slots))
+    final = ~is_ongoing & ((even(rng, n) < WAI_FINAL[count - 1]) | (count >= slots))
     rank = np.arange(routine.shape[1]) * EARLY_FIRST + rng.random(routine.shape) + ~routine * 99
     chosen = np.argsort(np.argsort(rank, axis=1), axis=1) < (count - final)[:, None]
     has = np.zeros(is_open.shape, dtype=np.bool_)
@@ -373,7 +340,7 @@ def _gaf_forms(rng: np.random.Generator, is_open: Bools, is_ongoing: Bools) -> B
     n = len(is_open)
     has = is_open & (rng.random(is_open.shape) < GAF_ROUTINE)
     has[:, 0] = rng.random(n) < GAF_BASELINE
-    has[:, DISCHARGE] = ~is_ongoing & ~_exact(rng, n, FINAL_GAF_LOST_SHARE)
+    has[:, DISCHARGE] = ~is_ongoing & ~exact(rng, n, FINAL_GAF_LOST_SHARE)
     return has
 
 

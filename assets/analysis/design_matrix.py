@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 MONTHS_PER_YEAR = 12.0
 INTERCEPT = "intercept"
+COLLINEAR = 1e-7
+"""A column of X with no more than this share of its length to itself follows from the columns before."""
 
 
 class NotEstimableError(Exception):
@@ -92,7 +94,7 @@ def build_design(
     if has_slope:
         z = np.column_stack([z, _numeric(rows, time) / MONTHS_PER_YEAR])
     design = Design(tuple(names), np.array(powers), y, x, z, codes, n_patients, int(len(frame) - len(rows)))
-    _check_identified(design)
+    check_identified(_facts(design))
     return design
 
 
@@ -135,30 +137,66 @@ def _expand(rows: pd.DataFrame, term: str, time: str) -> list[tuple[str, Floats]
     return expanded
 
 
-def _check_identified(design: Design) -> None:
-    y, x, z, n_patients = design.y, design.x, design.z, design.n_patients
-    n_rows, n_fixed = x.shape
-    n_random = z.shape[1]
+@dataclass(frozen=True)
+class Facts:
+    """What decides whether rows can identify a model."""
+
+    terms: Sequence[str]
+    n_rows: int
+    n_patients: int
+    n_random: int
+    is_outcome_constant: bool
+    is_time_constant: bool
+    pivots: Floats
+    """p: length of each column of X that the columns before do not explain, relative to its own length."""
+    unexplained: float
+    """Share of the outcome's variance that least squares leave."""
+
+
+def check_identified(facts: Facts) -> None:
+    """Refuse what the rows cannot tell.
+
+    Raises:
+        NotEstimableError: the reason.
+    """
+    n_rows, n_patients, n_random = facts.n_rows, facts.n_patients, facts.n_random
     if n_patients < 2:
         raise NotEstimableError("fewer than 2 patients have complete rows")
-    n_parameters = n_fixed + n_random * (n_random + 1) // 2 + 1
+    n_parameters = len(facts.terms) + n_random * (n_random + 1) // 2 + 1
     if n_rows < n_parameters:
         raise NotEstimableError(f"{n_rows} complete rows are fewer than the model's {n_parameters} parameters")
-    if np.ptp(y) == 0:
+    if facts.is_outcome_constant:
         raise NotEstimableError("the outcome has the same value in every complete row")
     # lme4 refuses the same: residual and random effects cannot be told apart (its check.nobs.vs.nRE)
     if n_rows <= n_random * n_patients:
         text = f"{n_rows} complete rows of {n_patients} patients cannot separate {n_random} random effect(s) from error"
         raise NotEstimableError(text)
-    if n_random == 2 and np.ptp(z[:, 1]) == 0:
+    if n_random == 2 and facts.is_time_constant:
         raise NotEstimableError("time has the same value in every complete row")
-    triangle = np.abs(np.diag(np.linalg.qr(x, mode="r")))
-    lengths = np.linalg.norm(x, axis=0)
-    dependent = [
-        name for name, own, length in zip(design.terms, triangle, lengths, strict=True) if own <= 1e-7 * length
-    ]
+    dependent = [name for name, own in zip(facts.terms, facts.pivots, strict=True) if not own > COLLINEAR]
     if dependent:
         raise NotEstimableError(f"collinear terms: {', '.join(dependent)} follow from the terms before")
-    coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
-    if float(np.sum((y - x @ coefficients) ** 2)) <= 1e-12 * float(np.sum((y - y.mean()) ** 2)):
+    if facts.unexplained <= 1e-12:
         raise NotEstimableError("the terms predict the outcome without error; there is no variance left")
+
+
+def _facts(design: Design) -> Facts:
+    y, x, z = design.y, design.x, design.z
+    if len(y) >= x.shape[1]:
+        triangle = np.abs(np.diag(np.linalg.qr(x, mode="r")))
+        lengths = np.linalg.norm(x, axis=0)
+        pivots: Floats = np.divide(triangle, lengths, out=np.zeros_like(triangle), where=lengths > 0)
+        left = float(np.sum((y - x @ np.linalg.lstsq(x, y, rcond=None)[0]) ** 2))
+    else:
+        pivots, left = np.ones(x.shape[1]), 1.0
+    spread = float(np.sum((y - y.mean()) ** 2))
+    return Facts(
+        terms=design.terms,
+        n_rows=len(y),
+        n_patients=design.n_patients,
+        n_random=z.shape[1],
+        is_outcome_constant=bool(np.ptp(y) == 0),
+        is_time_constant=z.shape[1] == 2 and bool(np.ptp(z[:, 1]) == 0),
+        pivots=pivots,
+        unexplained=left / spread if spread > 0 else 0.0,
+    )

@@ -1,7 +1,7 @@
 """A model formula from the command line: `y ~ month * pred`.
 
-What belongs here: reading a formula, fitting what it says, and the fit as plain rows. What does not: estimation, or
-any expression beyond names joined by `+`, `:` and `*`. Nothing is ever evaluated.
+What belongs here: reading a formula and fitting what it says. What does not: estimation, or any expression beyond names
+joined by `+`, `:` and `*`. Nothing is ever evaluated.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from assets.analysis.mixed_model import Method, MixedModelFit, Random, finite_or_none, fit
+from assets.analysis.mixed_model import Method, MixedModelFit, Random, fit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,23 +70,6 @@ def fit_formula(
         if name not in frame.columns:
             raise FormulaError(f"there is no column '{name}'; columns are {', '.join(map(str, frame.columns))}")
     return fit(frame, parsed.outcome, parsed.terms, patient, time, random=random, method=method)
-
-
-def to_rows(result: MixedModelFit) -> list[dict[str, Any]]:
-    """One dictionary for each term, null (None) where there is no number."""
-    return [
-        {str(key): finite_or_none(value) for key, value in row.items()} for row in result.estimates.to_dict("records")
-    ]
-
-
-def to_json(result: MixedModelFit) -> dict[str, Any]:
-    """The whole fit as values that `json.dumps` takes: `estimates` by term, then what holds for the model."""
-    of_model = {
-        name: finite_or_none(getattr(result, name))
-        for name in result.__dataclass_fields__
-        if name not in {"estimates", "fixed_covariance"}
-    }
-    return {"estimates": to_rows(result), **of_model}
 
 
 def _name(text: str, formula: str) -> str:

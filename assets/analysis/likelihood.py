@@ -1,22 +1,24 @@
 """The marginal log-likelihood of a linear mixed model, profiled over fixed effects and residual variance.
 
-What belongs here: the likelihood as a function of the relative covariance of the random effects, its gradient,
-its optimality conditions and its maximisation. What does not: terms, units, tables or any estimator's name.
+What belongs here: the likelihood as a function of the relative covariance of the random effects, its derivatives and
+its optimality conditions. What does not: maximising it (`maximum`), terms, units, tables or any estimator's name.
 
 y = X b + Z u + e by patient, e ~ N(0, s²), u ~ N(0, s² Ψ), Ψ = ΛΛ' with Λ lower triangular, so V = s² (I + Z Ψ Z').
 Parametrisation and profiling follow Bates, Mächler, Bolker and Walker (2015), J. Stat. Softw. 67(1), sections 2–3.
 Unlike a Cholesky factor of an inverse, Λ may be singular, so the function holds on the boundary too.
+
+θ = (Λ11, Λ21, Λ22) for scaled columns of Z; with a random intercept alone θ = (Λ11).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from assets.analysis.patient_sums import Floats, PatientSums, packing
+
 GRADIENT_TOLERANCE = 1e-3
 """Largest slope of the deviance per unit of Λ that counts as none."""
 CURVATURE_TOLERANCE = 1e-4
@@ -27,150 +29,190 @@ CURVATURE_TOLERANCE = 1e-4
 class Evaluation:
     """The model at one Λ: everything given Λ is exact (generalised least squares)."""
 
-    log_likelihood: float
-    fixed_effects: Floats
-    """p"""
-    fixed_covariance: Floats
-    """p × p: s² (X'V⁻¹X)⁻¹ with V relative to s²."""
+    deviance: float
+    """−2 log-likelihood, ML or REML for X as given."""
     residual_variance: float
-    gradient: Floats
-    """q × q: derivative of the deviance (−2 log-likelihood) by Ψ, for scaled columns of Z."""
+    coordinates: Floats
+    """p: fixed effects in the orthonormal basis, beyond least squares."""
+    inverse: Floats
+    """p × p: (X'V⁻¹X)⁻¹ in the basis, V relative to s²."""
+    residual_square: float
+    """r'V⁻¹r, V relative to s²."""
+    determinant_gradient: Floats
+    """2 × 2: derivative of log|V| (under REML with log|X'V⁻¹X|) by Ψ."""
+    square_gradient: Floats
+    """2 × 2: derivative of r'V⁻¹r by Ψ."""
+
+    @property
+    def gradient(self) -> Floats:
+        """2 × 2: derivative of the deviance by Ψ."""
+        return self.determinant_gradient + self.square_gradient / self.residual_variance
 
 
 class ProfiledLikelihood:
-    """Sums over patients that make one evaluation cost a few small products, whatever the number of rows."""
+    """One evaluation costs a few products over groups of patients, whatever the number of rows."""
 
-    def __init__(self, y: Floats, x: Floats, z: Floats, patient: NDArray[np.int64], is_reml: bool) -> None:
-        """Prepare for y (n), x (n × p, full rank), z (n × q) and patients coded 0 … N−1.
+    def __init__(self, sums: PatientSums, *, is_reml: bool) -> None:
+        self.sums, self.is_reml = sums, is_reml
+        self.p, self.n_theta = sums.n_fixed, 1 if sums.n_random == 1 else 3
+        self.freedom = sums.n_rows - self.p if is_reml else sums.n_rows
+        n, s, r = sums.zz
+        self._det: Floats = n * r - s * s
+        self._rows, self._columns = packing(self.p + 1)
+        self._double: Floats = np.where(self._rows == self._columns, 1.0, 2.0)
+        log_det_r = float(np.sum(np.log(np.abs(np.diag(sums.r)))))
+        self._constant = self.freedom * (1 + math.log(2 * math.pi)) + (2 * log_det_r if is_reml else 0.0)
 
-        Columns of z are scaled to a mean square of one and x is orthonormalised: optimisation then does not depend
-        on units. Λ goes in and out in the units of z.
-        """
-        self.n, self.p = x.shape
-        self.q = z.shape[1]
-        self.is_reml = is_reml
-        self.z_scale: Floats = np.sqrt(np.mean(z * z, axis=0))
-        basis, self._r = np.linalg.qr(x)
-        self._log_det_r = float(np.sum(np.log(np.abs(np.diag(self._r)))))
-        self._projection: Floats = basis.T @ y
-        residual = y - basis @ self._projection
-        self.least_squares_residual: Floats = residual
-        scaled = z / self.z_scale
-        joint = np.column_stack([basis, residual])
-        n_patients = int(patient.max()) + 1
-        self._zz = _sums_by_patient(scaled, scaled, patient, n_patients)
-        self._za = _sums_by_patient(scaled, joint, patient, n_patients)
-        self._aa: Floats = joint.T @ joint
-
-    def evaluate(self, factor: Floats) -> Evaluation:
-        """Log-likelihood (ML, or REML for x as given), fixed effects and gradient at Λ = `factor` (q × q)."""
-        scaled = factor * self.z_scale[:, None]
-        inner = np.eye(self.q) + scaled.T @ self._zz @ scaled
-        log_det_v = float(np.sum(np.linalg.slogdet(inner)[1]))
-        shrink = scaled @ np.linalg.inv(inner) @ scaled.T
-        weighted = self._za - self._zz @ shrink @ self._za  # Z'V⁻¹A by patient
-        flat = self._za.reshape(-1, self.p + 1)
-        joint = self._aa - flat.T @ (shrink @ self._za).reshape(-1, self.p + 1)
-        information, right = joint[: self.p, : self.p], joint[: self.p, self.p]
-        inverse = np.linalg.inv(information)
-        effects = inverse @ right
-        residual_square = float(joint[self.p, self.p] - right @ effects)
-        freedom = self.n - self.p if self.is_reml else self.n
-        variance = residual_square / freedom
-        deviance = log_det_v + freedom * (1 + math.log(2 * math.pi * variance))
-        u = weighted[:, :, self.p] - weighted[:, :, : self.p] @ effects
-        gradient = np.sum(self._zz - self._zz @ shrink @ self._zz, axis=0) - u.T @ u / variance
+    def evaluate(self, theta: Floats) -> Evaluation:
+        """Deviance, fixed effects and derivatives at θ."""
+        first, below, last = _three(theta)
+        a, b, c, det = first * first, first * below, below * below + last * last, (first * last) ** 2
+        n, s, r = self.sums.zz
+        size = 1 + n * a + 2 * s * b + r * c + self._det * det
+        shrink = np.concatenate([(a + det * r) / size, 2 * (b - det * s) / size, (c + det * n) / size])
+        joint = self._unpacked(self.sums.total - shrink @ self.sums.products)
+        p = self.p
+        inverse = np.asarray(np.linalg.inv(joint[:p, :p]), dtype=np.float64)
+        coordinates: Floats = inverse @ joint[:p, p]
+        square = float(joint[p, p] - joint[:p, p] @ coordinates)
+        if not square > 0:
+            square = float("nan")
+        variance = square / self.freedom
+        count = self.sums.count
+        deviance = float(count @ np.log(size)) + self.freedom * math.log(variance) + self._constant
         if self.is_reml:
-            deviance += float(np.linalg.slogdet(information)[1]) + 2 * self._log_det_r
-            fixed = weighted[:, :, : self.p]
-            gradient -= np.sum(fixed @ inverse @ fixed.transpose(0, 2, 1), axis=0)
-        back = np.linalg.inv(self._r)
+            deviance += float(np.linalg.slogdet(joint[:p, :p])[1])
+        residual = np.append(-coordinates, 1.0)
+        contracted = np.zeros((len(self._double), 2))
+        contracted[:, 0] = (np.outer(residual, residual)[self._rows, self._columns]) * self._double
+        if self.is_reml:
+            padded = np.zeros((p + 1, p + 1))
+            padded[:p, :p] = inverse
+            contracted[:, 1] = padded[self._rows, self._columns] * self._double
+        turned = self._turned((self.sums.products @ contracted).reshape(3, -1, 2), self._weights(a, b, c, size))
+        own = np.array(
+            [
+                count @ ((n + self._det * c) / size),
+                count @ ((s - self._det * b) / size),
+                count @ ((r + self._det * a) / size),
+            ]
+        )
         return Evaluation(
-            log_likelihood=-deviance / 2,
-            fixed_effects=back @ (self._projection + effects),
-            fixed_covariance=variance * back @ inverse @ back.T,
-            residual_variance=variance,
-            gradient=gradient,
+            deviance, variance, coordinates, inverse, square, _square(own - turned[:, 1]), _square(-turned[:, 0])
         )
 
-    def is_optimum(self, factor: Floats) -> bool:
-        """Whether the conditions for a maximum hold at Λ, inside and on the boundary alike.
+    def information_gradient(self, theta: Floats) -> Floats:
+        """3 × p × p: −∂(X'V⁻¹X)/∂Ψ in the basis, for Ψ11, Ψ12 (both its places) and Ψ22."""
+        first, below, last = _three(theta)
+        a, b, c, det = first * first, first * below, below * below + last * last, (first * last) ** 2
+        n, s, r = self.sums.zz
+        size = 1 + n * a + 2 * s * b + r * c + self._det * det
+        products = self.sums.products.reshape(3, -1, len(self._double))
+        turned = self._turned(products, self._weights(a, b, c, size)) * np.array([1.0, 2.0, 1.0])[:, None]
+        return np.stack([self._unpacked(part)[: self.p, : self.p] for part in turned])
+
+    def slope(self, theta: Floats, at: Evaluation) -> Floats:
+        """Derivative of the deviance by θ."""
+        return self.by_theta(theta, at.gradient)
+
+    def by_theta(self, theta: Floats, by_covariance: Floats) -> Floats:
+        """From a derivative by Ψ (2 × 2) to one by θ."""
+        first, below, last = _three(theta)
+        found = 2 * by_covariance @ np.array([[first, 0.0], [below, last]])
+        return np.array([found[0, 0], found[1, 0], found[1, 1]])[: self.n_theta]
+
+    def is_optimum(self, theta: Floats) -> bool:
+        """Whether the conditions for a maximum hold at θ, inside and on the boundary alike.
 
         With G the gradient by Ψ and Ψ positive semidefinite they are GΛ = 0 (in the interior: G = 0) and G positive
         semidefinite: no direction that adds variance raises the likelihood (Karush–Kuhn–Tucker).
         """
-        gradient = self.evaluate(factor).gradient
-        slope = np.abs(2 * gradient @ (factor * self.z_scale[:, None])).max()
-        return bool(slope < GRADIENT_TOLERANCE and np.linalg.eigvalsh(gradient)[0] > -CURVATURE_TOLERANCE * self.n)
+        at = self.evaluate(theta)
+        return bool(np.abs(self.slope(theta, at)).max() < GRADIENT_TOLERANCE and self.escape(at) is None)
 
-    def starts(self) -> list[Floats]:
-        """Starting values of Λ: from the moments of least-squares residuals, with no slope variance, and small."""
-        between = self._za[:, 0, self.p] / np.sqrt(self._zz[:, 0, 0])  # first column of Z is the intercept
-        rows = self._zz[:, 0, 0] * self.z_scale[0] ** 2
-        within = float(self._aa[self.p, self.p] - between @ between) / max(self.n - len(rows), 1)
-        total = float(between @ between) / len(rows)
-        ratio = max((total / within - 1) / float(np.mean(rows)), 0.05) if within > 0 else 1.0
-        diagonals = [(math.sqrt(ratio), 0.2 * math.sqrt(ratio)), (math.sqrt(ratio), 0.0), (0.1, 0.1)]
-        return [np.diag(values[: self.q]) / self.z_scale[:, None] for values in diagonals]
+    def escape(self, at: Evaluation) -> Floats | None:
+        """Direction (2) in which added variance raises the likelihood, or None."""
+        if self.n_theta == 1:
+            return np.array([1.0, 0.0]) if at.gradient[0, 0] < -CURVATURE_TOLERANCE * self.sums.n_rows else None
+        values, vectors = np.linalg.eigh(at.gradient)
+        return vectors[:, 0] if values[0] < -CURVATURE_TOLERANCE * self.sums.n_rows else None
 
-    def maximise(self, starts: list[Floats]) -> Floats:
-        """Λ of the highest maximum reached from any start, by L-BFGS-B with the exact gradient and bounds diag(Λ) ≥ 0.
+    def moment_start(self) -> Floats:
+        """θ from the moments of least-squares residuals: the level's variance, and a slope a fifth of it."""
+        n_groups = len(self.sums.count)
+        n = self.sums.zz[0]
+        between = float(np.sum(self.sums.products[:n_groups, -1] / n))
+        n_patients = self.sums.n_patients
+        within = (float(self.sums.total[-1]) - between) / max(self.sums.n_rows - n_patients, 1)
+        total = between / n_patients
+        ratio = max((total / within - 1) / (self.sums.n_rows / n_patients), 0.05) if within > 0 else 1.0
+        level = math.sqrt(ratio)
+        return np.array([level, 0.0, 0.4 * level])[: self.n_theta]
 
-        A start that ends on the boundary where variance would still help is left along that direction.
+    def thinned(self, step: int) -> ProfiledLikelihood:
+        """The same from every `step`-th group of patients: a start for the search, not an estimate.
+
+        Raises:
+            ValueError: the sums have no totals by group.
         """
-        candidates = [self._descend(start) for start in starts]
-        best = max(candidates, key=lambda factor: self.evaluate(factor).log_likelihood)
-        for _ in range(self.q):  # each time out of one more dimension
-            values, vectors = np.linalg.eigh(self.evaluate(best).gradient)
-            if values[0] > -CURVATURE_TOLERANCE * self.n:
-                break
-            scaled = best * self.z_scale[:, None]
-            widened = scaled @ scaled.T + 0.01 * np.outer(vectors[:, 0], vectors[:, 0])
-            escaped = self._descend(factor_of(widened) / self.z_scale[:, None])
-            best = max([best, escaped], key=lambda factor: self.evaluate(factor).log_likelihood)
-        return best
+        sums = self.sums
+        if sums.total_by_group is None:
+            raise ValueError("sums of so few groups are not thinned")
+        chosen = np.arange(0, len(sums.count), step)
+        count = sums.count[chosen]
+        n_rows = int(count @ sums.zz[0, chosen])
+        width = len(self._double)
+        smaller = replace(
+            sums,
+            n_rows=n_rows,
+            n_patients=int(count.sum()),
+            count=count,
+            zz=sums.zz[:, chosen],
+            products=sums.products.reshape(3, -1, width)[:, chosen].reshape(-1, width),
+            total=sums.total_by_group[chosen].sum(axis=0),
+            total_by_group=None,
+        )
+        return ProfiledLikelihood(smaller, is_reml=self.is_reml)
 
-    def _descend(self, start: Floats) -> Floats:
-        from scipy.optimize import minimize
+    def _weights(self, a: float, b: float, c: float, size: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """W = (I + Z'ZΨ)⁻¹ by group: Z'V⁻¹A = W Z'A."""
+        n, s, r = self.sums.zz
+        return (
+            (1 + s * b + r * c) / size,
+            -(n * b + s * c) / size,
+            -(s * a + r * b) / size,
+            (1 + n * a + s * b) / size,
+        )
 
-        rows, columns = np.tril_indices(self.q)
+    @staticmethod
+    def _turned(h: Floats, weights: tuple[Floats, Floats, Floats, Floats]) -> Floats:
+        """3 × k: sums over groups of W H W' (11, 12, 22), H given by its three places (3 × G × k)."""
+        w11, w12, w21, w22 = weights
+        return np.stack(
+            [
+                (w11 * w11) @ h[0] + (2 * w11 * w12) @ h[1] + (w12 * w12) @ h[2],
+                (w11 * w21) @ h[0] + (w11 * w22 + w12 * w21) @ h[1] + (w12 * w22) @ h[2],
+                (w21 * w21) @ h[0] + (2 * w21 * w22) @ h[1] + (w22 * w22) @ h[2],
+            ]
+        )
 
-        def unpack(theta: Floats) -> Floats:
-            factor = np.zeros((self.q, self.q))
-            factor[rows, columns] = theta
-            return factor
+    def _unpacked(self, packed: Floats) -> Floats:
+        full = np.empty((self.p + 1, self.p + 1))
+        full[self._rows, self._columns] = packed
+        full[self._columns, self._rows] = packed
+        return full
 
-        def objective(theta: Floats) -> tuple[float, Floats]:
-            scaled = unpack(theta)
-            at = self.evaluate(scaled / self.z_scale[:, None])
-            slope: Floats = (2 * at.gradient @ scaled)[rows, columns]
-            return -2 * at.log_likelihood, slope
 
-        bounds = [(0.0, None) if row == column else (None, None) for row, column in zip(rows, columns, strict=True)]
-        theta = (start * self.z_scale[:, None])[rows, columns]
-        for _ in range(3):  # a restart forgets a curvature that no longer fits
-            found = minimize(
-                objective, theta, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-15, "gtol": 1e-7}
-            )
-            theta = found.x
-            if np.abs(found.jac).max() < GRADIENT_TOLERANCE / 10:
-                break
-        return unpack(theta) / self.z_scale[:, None]
+def _three(theta: Floats) -> tuple[float, float, float]:
+    return (float(theta[0]), 0.0, 0.0) if len(theta) == 1 else (float(theta[0]), float(theta[1]), float(theta[2]))
+
+
+def _square(packed: Floats) -> Floats:
+    return np.array([[packed[0], packed[1]], [packed[1], packed[2]]])
 
 
 def factor_of(covariance: Floats) -> Floats:
-    """Lower triangular Λ with ΛΛ' = `covariance` (1 × 1 or 2 × 2, positive semidefinite; singular is allowed)."""
+    """θ with ΛΛ' = `covariance` (2 × 2, positive semidefinite; singular is allowed)."""
     first = math.sqrt(max(float(covariance[0, 0]), 0.0))
-    if covariance.shape[0] == 1:
-        return np.array([[first]])
     below = float(covariance[1, 0]) / first if first > 0 else 0.0
-    return np.array([[first, 0.0], [below, math.sqrt(max(float(covariance[1, 1]) - below * below, 0.0))]])
-
-
-def _sums_by_patient(left: Floats, right: Floats, patient: NDArray[np.int64], n_patients: int) -> Floats:
-    """Σ left' right within each patient: N × q × k."""
-    sums = np.empty((n_patients, left.shape[1], right.shape[1]))
-    for i in range(left.shape[1]):
-        for j in range(right.shape[1]):
-            sums[:, i, j] = np.bincount(patient, left[:, i] * right[:, j], minlength=n_patients)
-    return sums
+    return np.array([first, below, math.sqrt(max(float(covariance[1, 1]) - below * below, 0.0))])

@@ -1,7 +1,8 @@
 """One linear mixed model: random intercept, or random intercept and slope with unstructured covariance, ML or REML.
 
-What belongs here: estimation by statsmodels, its check against our own likelihood, and the units of what is reported.
-What does not: the matrices (`design_matrix`), the likelihood (`likelihood`), or which models are fitted (`declared`).
+What belongs here: what a fit says, and the units it is said in. What does not: the matrices (`design_matrix`), the
+likelihood and its maximum (`likelihood`, `maximum`), the comparison with statsmodels (`reference`), or which models are
+fitted (`declared`).
 
 Time is fitted in years, where the variances are of one order of magnitude, and reported per month.
 """
@@ -9,16 +10,18 @@ Time is fitted in years, where the variances are of one order of magnitude, and 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from assets.analysis.design_matrix import INTERCEPT, MONTHS_PER_YEAR, Design, NotEstimableError, build_design
-from assets.analysis.likelihood import Evaluation, Floats, ProfiledLikelihood, factor_of
+from assets.analysis.design_matrix import INTERCEPT, MONTHS_PER_YEAR, NotEstimableError, build_design
+from assets.analysis.likelihood import ProfiledLikelihood
+from assets.analysis.maximum import Maximum, maximise
+from assets.analysis.patient_sums import Floats, PatientSums, from_matrices
+from assets.analysis.satterthwaite import Contrast, Uncertainty, uncertainty
+from assets.analysis.threads import single_threaded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,23 +30,34 @@ Method = Literal["ML", "REML"]
 Random = Literal["intercept", "intercept_and_slope"]
 SINGULAR_TOLERANCE = 1e-4
 """lme4's `isSingular`: smallest diagonal element of Λ (relative to the residual SD, time in months)."""
-AGREEMENT = 1e-6
-"""statsmodels' estimate stands when its log-likelihood is within this of the maximum."""
-MAX_STEPS: dict[str, dict[str, int]] = {"lbfgs": {"maxiter": 15, "maxfun": 25}, "bfgs": {"maxiter": 15}}
-"""statsmodels' optimisers in the order tried. In the interior they end within 15 steps; on the boundary they creep."""
-Z_95 = 1.959963984540054
 ESTIMATE_COLUMNS = ("term", "estimate", "std_error", "df", "statistic", "p_value", "ci_low", "ci_high")
 RANDOM_TEXT = {"intercept": "random intercept", "intercept_and_slope": "random intercept and slope (unstructured)"}
+ENGINE = "profiled likelihood"
+TEST_TEXT = "Satterthwaite t, 95 % interval"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What further computations need of a fit: the likelihood, its maximum, and the way back to reported units."""
+
+    likelihood: ProfiledLikelihood
+    maximum: Maximum
+    uncertainty: Uncertainty
+    months_power: Floats
+    """p: how many times time is a factor of each term."""
 
 
 @dataclass(frozen=True)
 class MixedModelFit:
     """What one fit says; with a `reason` nothing was estimated and every number of it is null.
 
-    `estimates` has a row for each term. Slopes are per month, `var_slope` per month squared. `is_converged`: where our
-    own likelihood was maximised, the conditions for a maximum hold (inside or on the boundary), and the reported
-    estimate lies within `AGREEMENT` of it.
+    `estimates` has a row for each term: t with Satterthwaite df, two-sided p, 95 % interval. Slopes are per month,
+    `var_slope` per month squared. `is_converged`: the conditions for a maximum hold, inside or on the boundary.
     `is_singular`: the covariance of the random effects lies on the boundary (lme4's rule).
+
+    AIC = −2LL + 2k and BIC = −2LL + k log(rows), with k fixed effects, covariances and the residual variance, under ML
+    and REML alike, as lme4 counts. SPSS MIXED counts the covariances and the residual variance only under REML:
+    `aic_spss`. Under ML both are equal.
     """
 
     estimates: pd.DataFrame
@@ -54,15 +68,21 @@ class MixedModelFit:
     n_observations: int | None = None
     n_rows_dropped: int | None = None
     log_likelihood: float | None = None
+    n_parameters: int | None = None
     aic: float | None = None
+    aic_spss: float | None = None
     bic: float | None = None
     is_converged: bool | None = None
     is_singular: bool | None = None
     var_intercept: float | None = None
     var_slope: float | None = None
     cov_intercept_slope: float | None = None
+    cor_intercept_slope: float | None = None
     var_residual: float | None = None
+    theta: tuple[float, ...] | None = None
+    """Λ11 (, Λ21, Λ22) with time in months, as lme4 gives it."""
     reason: str | None = None
+    kernel: Kernel | None = None
 
 
 def fit(
@@ -79,17 +99,24 @@ def fit(
 
     Rows with a missing value in any column of the model are dropped and counted. `time` is in months.
 
-    statsmodels estimates from moment starts; the likelihood here is maximised from the same starts and from its
-    estimate. Where statsmodels falls short (it does on the boundary), the maximum is reported, and `method` says so.
-    Standard errors are those of generalised least squares, the root of the diagonal of s² (X'V⁻¹X)⁻¹; the statistic is
-    Wald's z and `df` is null. AIC = −2LL + 2k and BIC = −2LL + k log(rows), with k fixed effects, covariances and the
-    residual variance, under ML and REML alike, as lme4 counts; the REML likelihood is that of the design in months.
+    The deviance, profiled over fixed effects and residual variance, is minimised over the relative covariance factor of
+    the random effects (Bates et al. 2015). Standard errors are those of generalised least squares, the root of the
+    diagonal of s² (X'V⁻¹X)⁻¹. The REML likelihood is that of the design in months.
 
     A model that cannot be estimated comes back with a `reason` and nulls, not as an exception.
     """
     try:
         design = build_design(frame, outcome, terms, patient, time, has_slope=random == "intercept_and_slope")
-        return _estimate(design, random, method)
+        sums = from_matrices(design.y, design.x, design.z, design.patient)
+        return fit_sums(
+            sums,
+            design.terms,
+            design.months_power.astype(float),
+            random=random,
+            method=method,
+            n_rows_dropped=design.n_rows_dropped,
+            variance=float(np.var(design.y)),
+        )
     except NotEstimableError as problem:
         return not_fitted(terms, random, method, str(problem))
     except np.linalg.LinAlgError:
@@ -111,97 +138,133 @@ def not_fitted(terms: Sequence[str], random: Random, method: Method, reason: str
     return MixedModelFit(nulls, empty, f"{method}, {RANDOM_TEXT[random]}; not fitted", reason=reason)
 
 
-def _estimate(design: Design, random: Random, method: Method) -> MixedModelFit:
-    is_reml = method == "REML"
-    likelihood = ProfiledLikelihood(design.y, design.x, design.z, design.patient, is_reml)
-    starts = likelihood.starts()
-    factor = _statsmodels_factor(design, starts[0], is_reml)
-    best = likelihood.maximise(starts if factor is None else [factor, *starts])
-    at_best = likelihood.evaluate(best)
-    is_refined = (
-        factor is None
-        or at_best.log_likelihood - likelihood.evaluate(factor).log_likelihood > AGREEMENT
-        or _is_singular(best) != _is_singular(factor)
-    )
-    chosen = best if factor is None or is_refined else factor
-    at = likelihood.evaluate(chosen)
-    if not math.isfinite(at.log_likelihood) or at.residual_variance <= 1e-10 * float(np.var(design.y)):
+def contrast(fitted: MixedModelFit, weights: Mapping[str, float]) -> Contrast:
+    """Test of a linear combination of the fit's terms, in their units (slopes per month).
+
+    Raises:
+        NotEstimableError: nothing was fitted.
+        KeyError: a term that the model does not have.
+    """
+    if fitted.kernel is None:
+        raise NotEstimableError(fitted.reason or "nothing was fitted")
+    return fitted.kernel.uncertainty.contrast(weights)
+
+
+def fit_sums(
+    sums: PatientSums,
+    terms: Sequence[str],
+    months_power: Floats,
+    *,
+    random: Random,
+    method: Method,
+    n_rows_dropped: int | None,
+    variance: float,
+) -> MixedModelFit:
+    """Fit from sums over patients; time in years within, `variance` that of the outcome.
+
+    Raises:
+        NotEstimableError: no residual variance is left.
+    """
+    with single_threaded():
+        return _fit_sums(sums, tuple(terms), months_power, random, method, n_rows_dropped, variance)
+
+
+def _fit_sums(
+    sums: PatientSums,
+    terms: tuple[str, ...],
+    months_power: Floats,
+    random: Random,
+    method: Method,
+    n_rows_dropped: int | None,
+    variance: float,
+) -> MixedModelFit:
+    likelihood = ProfiledLikelihood(sums, is_reml=method == "REML")
+    found = maximise(likelihood)
+    if not math.isfinite(found.at.deviance) or found.at.residual_variance <= 1e-10 * variance:
         raise NotEstimableError("the residual variance tends to zero; patients' own lines fit without error")
-    engine = f"statsmodels {version('statsmodels')}"
-    if is_refined:
-        engine += " refined by L-BFGS-B on the profiled likelihood"
-    text = f"{method}, {RANDOM_TEXT[random]}, {engine}; Wald z, 95 % interval"
-    return _report(design, at, chosen, text, is_reml=is_reml, is_converged=likelihood.is_optimum(best))
-
-
-def _is_singular(factor: Floats) -> bool:
-    per_month = np.diag(factor) / np.array([1.0, MONTHS_PER_YEAR])[: len(factor)]
-    return bool(per_month.min() < SINGULAR_TOLERANCE)
+    return _report(
+        likelihood,
+        found,
+        terms,
+        months_power,
+        random=random,
+        method=method,
+        dropped=n_rows_dropped,
+    )
 
 
 def _report(
-    design: Design, at: Evaluation, factor: Floats, method: str, *, is_reml: bool, is_converged: bool
+    likelihood: ProfiledLikelihood,
+    found: Maximum,
+    terms: tuple[str, ...],
+    months_power: Floats,
+    *,
+    random: Random,
+    method: Method,
+    dropped: int | None,
 ) -> MixedModelFit:
-    """From years to months, and the table of terms."""
+    """From years and scaled columns to months, and the table of terms."""
     import pandas as pd
 
-    per_month = MONTHS_PER_YEAR ** -design.months_power.astype(float)
-    estimate = at.fixed_effects * per_month
-    covariance = at.fixed_covariance * np.outer(per_month, per_month)
-    error = np.sqrt(np.diag(covariance))
-    statistic = estimate / error
+    sums, at = likelihood.sums, found.at
+    per_month = MONTHS_PER_YEAR**-months_power
+    back = per_month[:, None] * np.linalg.inv(sums.r)
+    estimate = back @ (sums.projection + at.coordinates)
+    unsure = uncertainty(likelihood, found, terms, estimate, back)
+    rows = [unsure.test(row) for row in np.eye(len(terms))]
     estimates = pd.DataFrame(
-        {
-            "term": list(design.terms),
-            "estimate": estimate,
-            "std_error": error,
-            "df": np.full(len(estimate), np.nan),
-            "statistic": statistic,
-            "p_value": [math.erfc(abs(value) / math.sqrt(2)) for value in statistic],
-            "ci_low": estimate - Z_95 * error,
-            "ci_high": estimate + Z_95 * error,
-        }
+        {"term": list(terms)} | {column: [getattr(row, column) for row in rows] for column in ESTIMATE_COLUMNS[1:]}
     )
-    log_likelihood = at.log_likelihood
-    if is_reml:  # log|X'V⁻¹X| of the design in months is larger by 2 Σ power log 12
-        log_likelihood -= float(design.months_power.sum()) * math.log(MONTHS_PER_YEAR)
-    random_covariance = at.residual_variance * factor @ factor.T
-    has_slope = len(factor) == 2
-    n_parameters = len(design.terms) + (3 if has_slope else 1) + 1
+    log_likelihood = -at.deviance / 2
+    if method == "REML":  # log|X'V⁻¹X| of the design in months is larger by 2 Σ power log 12
+        log_likelihood -= float(months_power.sum()) * math.log(MONTHS_PER_YEAR)
+    theta = lme4_theta(found.theta, sums.z_scale)
+    has_slope = len(theta) == 3
+    n_covariances = 3 if has_slope else 1
+    n_parameters = len(terms) + n_covariances + 1
+    counted = n_parameters - (len(terms) if method == "REML" else 0)
+    level, crossed, slope = random_covariance(theta, at.residual_variance)
+    names = list(terms)
     return MixedModelFit(
         estimates=estimates,
-        fixed_covariance=pd.DataFrame(covariance, index=list(design.terms), columns=list(design.terms)),
-        method=method,
-        n_patients=design.n_patients,
-        n_observations=len(design.y),
-        n_rows_dropped=design.n_rows_dropped,
+        fixed_covariance=pd.DataFrame(unsure.covariance, index=names, columns=names),
+        method=f"{method}, {RANDOM_TEXT[random]}, {ENGINE}; {TEST_TEXT}",
+        n_patients=sums.n_patients,
+        n_observations=sums.n_rows,
+        n_rows_dropped=dropped,
         log_likelihood=log_likelihood,
+        n_parameters=n_parameters,
         aic=-2 * log_likelihood + 2 * n_parameters,
-        bic=-2 * log_likelihood + n_parameters * math.log(len(design.y)),
-        is_converged=is_converged,
-        is_singular=_is_singular(factor),
-        var_intercept=float(random_covariance[0, 0]),
-        var_slope=float(random_covariance[1, 1]) / MONTHS_PER_YEAR**2 if has_slope else None,
-        cov_intercept_slope=float(random_covariance[1, 0]) / MONTHS_PER_YEAR if has_slope else None,
+        aic_spss=-2 * log_likelihood + 2 * counted,
+        bic=-2 * log_likelihood + n_parameters * math.log(sums.n_rows),
+        is_converged=likelihood.is_optimum(found.theta),
+        is_singular=is_singular(theta),
+        var_intercept=level,
+        var_slope=slope if has_slope else None,
+        cov_intercept_slope=crossed if has_slope else None,
+        cor_intercept_slope=crossed / math.sqrt(level * slope) if has_slope and level > 0 and slope > 0 else None,
         var_residual=at.residual_variance,
+        theta=theta,
+        kernel=Kernel(likelihood, found, unsure, months_power),
     )
 
 
-def _statsmodels_factor(design: Design, start: Floats, is_reml: bool) -> Floats | None:
-    """Λ by statsmodels MixedLM from `start`; None where every optimiser of its cascade fails."""
-    from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
+def lme4_theta(theta: Floats, z_scale: Floats) -> tuple[float, ...]:
+    """Λ11 (, Λ21, Λ22) in the units of Z with time in months."""
+    unscaled = theta / np.array([z_scale[0], z_scale[1] * MONTHS_PER_YEAR, z_scale[1] * MONTHS_PER_YEAR])[: len(theta)]
+    return tuple(float(value) for value in unscaled)
 
-    scale = float(np.std(design.y))
-    for optimiser, limits in MAX_STEPS.items():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what they warn of (boundary, convergence) is checked and reported here
-            try:
-                model = MixedLM(design.y / scale, design.x, groups=design.patient, exog_re=design.z)
-                begin = MixedLMParams.from_components(cov_re=start @ start.T)
-                result = model.fit(reml=is_reml, method=[optimiser], start_params=begin, **limits)
-                relative = np.asarray(result.cov_re, dtype=float) / float(result.scale)
-            except (np.linalg.LinAlgError, ValueError, FloatingPointError):
-                continue
-        if np.isfinite(relative).all():
-            return factor_of(relative)
-    return None
+
+def is_singular(theta: Sequence[float]) -> bool:
+    """Whether a diagonal element of Λ (time in months) is below lme4's tolerance."""
+    return min(abs(theta[0]), abs(theta[-1])) < SINGULAR_TOLERANCE
+
+
+def random_covariance(theta: Sequence[float], residual_variance: float) -> tuple[float, float, float]:
+    """Variance of the intercept, covariance, variance of the slope (per month); zeros without a slope."""
+    first, below, last = (*theta, 0.0, 0.0)[:3]
+    return (
+        residual_variance * first**2,
+        residual_variance * first * below,
+        residual_variance * (below**2 + last**2),
+    )

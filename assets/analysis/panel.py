@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 from codebook.panel import (
     AttributeCovariate,
+    Cells,
     Covariate,
     Derived,
     EpisodeCovariate,
     FinalScore,
+    FinalScoreAtLeast,
     Measure,
     Panel,
+    PatientCovariate,
     ScoreAt,
 )
 
@@ -56,7 +59,7 @@ def panel_schema(panel: Panel) -> pa.Schema:
         covariate = panel.covariates.get(column)
         if column == "months" or column in panel.measures:
             return pa.float64()
-        if covariate is None or (isinstance(covariate, Derived) and covariate.kind == "version_group"):
+        if covariate is None or panel.is_text(column):
             return pa.string()
         return pa.float64() if _is_number(covariate) else pa.int64()
 
@@ -97,6 +100,7 @@ def panel_sql(panel: Panel) -> str:
         repeat = (
             "row_number() over (partition by patient_id, episode_id, visit_key, source order by months, assessment_id)"
         )
+    looked_up = {name: one for name, one in panel.covariates.items() if not isinstance(one, Cells)}
     limits = ["true"]
     if panel.after_months is not None:
         limits.append(f"months > {panel.after_months!r}")
@@ -137,15 +141,10 @@ def panel_sql(panel: Panel) -> str:
     group by patient_id, episode_id, visit_key, visit_repeat
 )""",
         f"assessed as (\n    select * from joined where {' and '.join(limits)}\n)",
-        *(f"{name}_value as (\n{_covariate_sql(covariate)}\n)" for name, covariate in panel.covariates.items()),
+        *(f"{name}_value as (\n{_covariate_sql(covariate)}\n)" for name, covariate in looked_up.items()),
     ]
-    chosen = ",\n    ".join(
-        f"{column}_value.value as {column}" if column in panel.covariates else f"assessed.{column}"
-        for column in columns
-    )
-    joins = "".join(
-        f"\nleft join {name}_value on assessed.episode_id = {name}_value.episode_id" for name in panel.covariates
-    )
+    chosen = ",\n    ".join(_column(column, panel) for column in columns)
+    joins = "".join(f"\nleft join {name}_value on assessed.episode_id = {name}_value.episode_id" for name in looked_up)
     order = ", ".join(f"assessed.{column}" for column in ("patient_id", "episode_id", "months", "visit_key"))
     with_parts = ",\n\n".join(parts)
     return f"with {with_parts}\n\nselect\n    {chosen}\nfrom assessed{joins}\norder by {order}, assessed.visit_repeat\n"
@@ -166,26 +165,81 @@ def _is_measure(measure: Measure) -> str:
 
 def _is_number(covariate: Covariate) -> bool:
     if isinstance(covariate, AttributeCovariate):
-        return covariate.is_value is None
+        return covariate.is_value is None and covariate.below is None
+    if isinstance(covariate, EpisodeCovariate):
+        return covariate.column == "treatment_months" and covariate.below is None
     return isinstance(covariate, ScoreAt) or (isinstance(covariate, Derived) and covariate.kind == "age")
+
+
+def _column(column: str, panel: Panel) -> str:
+    """How the outermost query selects a column."""
+    covariate = panel.covariates.get(column)
+    if covariate is None:
+        return f"assessed.{column}"
+    if not isinstance(covariate, Cells):
+        return f"{column}_value.value as {column}"
+    when = " ".join(
+        "when "
+        + " and ".join(
+            f"{part}_value.value = {_quote(value) if isinstance(value, str) else value}"
+            for part, value in zip(covariate.of, values, strict=True)
+        )
+        + f" then {_quote(cell)}"
+        for cell, values in covariate.cells.items()
+    )
+    return f"case {when} end as {column}"
 
 
 def _covariate_sql(covariate: Covariate) -> str:
     """A query of episode_id and value, at most one row per episode."""
-    if isinstance(covariate, FinalScore):
-        value = f"cast(case when score < {covariate.below!r} then 1 else 0 end as bigint)"
+    if isinstance(covariate, FinalScore | FinalScoreAtLeast):
+        test = f"< {covariate.below!r}" if isinstance(covariate, FinalScore) else f">= {covariate.at_least!r}"
+        value = f"cast(case when score {test} then 1 else 0 end as bigint)"
         return _score_at(covariate.measure, covariate.occasion, value, "desc")
     if isinstance(covariate, ScoreAt):
-        return _score_at(covariate.measure, covariate.occasion, "score", "asc")
+        direction = "asc" if covariate.which == "first" else "desc"
+        return _score_at(covariate.measure, covariate.occasion, _centred("score", covariate.centred_at), direction)
     if isinstance(covariate, AttributeCovariate):
         return _attribute(covariate)
     if isinstance(covariate, EpisodeCovariate):
-        column = f"cast({covariate.column} as varchar)"
-        return (
-            f"    select episode_id, cast(case when {column} = {_quote(covariate.is_value)} then 1 "
-            f"when {column} is not null then 0 end as bigint) as value\n    from harmonised.episode"
-        )
-    return _DERIVED[covariate.kind]
+        return f"    select episode_id, {_episode_value(covariate)} as value\n    from harmonised.episode"
+    if isinstance(covariate, Derived):
+        return _derived(covariate)
+    assert isinstance(covariate, PatientCovariate), "cells are made of columns that are there"
+    return (
+        f"    select episode.episode_id, {_is_value(f'patient.{covariate.column}', covariate.is_value)} as value\n"
+        "    from harmonised.episode as episode\n"
+        "    inner join harmonised.patient as patient on episode.patient_id = patient.patient_id"
+    )
+
+
+def _derived(covariate: Derived) -> str:
+    if not covariate.centred_at:
+        return _DERIVED[covariate.kind]
+    value = _centred("value", covariate.centred_at)
+    return f"    select episode_id, {value} as value from (\n{_DERIVED[covariate.kind]}\n    ) as derived"
+
+
+def _centred(value: str, centre: float) -> str:
+    return f"{value} - {centre!r}" if centre else value
+
+
+def _is_value(column: str, value: str) -> str:
+    """1 or 0; null where nothing is known."""
+    return f"cast(case when {column} = {_quote(value)} then 1 when {column} is not null then 0 end as bigint)"
+
+
+def _is_below(column: str, limit: float) -> str:
+    return f"cast(case when {column} < {limit!r} then 1 when {column} is not null then 0 end as bigint)"
+
+
+def _episode_value(covariate: EpisodeCovariate) -> str:
+    if covariate.is_value is not None:
+        return _is_value(f"cast({covariate.column} as varchar)", covariate.is_value)
+    if covariate.below is not None:
+        return _is_below(covariate.column, covariate.below)
+    kind = {"treatment_months": "double", "is_completed_as_planned": "bigint"}.get(covariate.column, "varchar")
+    return f"cast({covariate.column} as {kind})"
 
 
 def _score_at(measure: Measure, occasion: str, value: str, direction: str) -> str:
@@ -209,7 +263,11 @@ def _attribute(covariate: AttributeCovariate) -> str:
             f"    select episode_id, cast(max(case when value = {_quote(covariate.is_value)} then 1 else 0 end) "
             f"as bigint) as value\n    from harmonised.attribute\n    {where}\n    group by episode_id"
         )
-    return f"""    select episode_id, try_cast(value as double) as value
+    number = "try_cast(value as double)"
+    value = _centred(number, covariate.centred_at)
+    if covariate.below is not None:
+        value = _is_below(number, covariate.below)
+    return f"""    select episode_id, {value} as value
     from (
         select episode_id, value, row_number() over (
             partition by episode_id order by value_date desc nulls last, value

@@ -55,12 +55,26 @@ class Found:
 
 
 _RUNNERS = {
+    "assessment_counts": "assets.analysis.assessment_counts:assessment_counts",
+    "group_comparison": "assets.analysis.groups:group_comparison",
+    "observed_means": "assets.analysis.observed_means:observed_means",
+    "overlap": "assets.analysis.overlap:overlap",
+    "counts": "assets.analysis.counts.procedure:counts",
+    "cross_lagged": "assets.analysis.process.cross_lagged:cross_lagged",
+    "delta_adjustment": "assets.analysis.process.delta:delta_adjustment",
+    "lagged": "assets.analysis.process.lagged:lagged",
+    "mediation": "assets.analysis.process.mediation:mediation",
+    "process_codes": "assets.analysis.counts.process_codes:process_codes",
+    "within_between": "assets.analysis.process.within_between:within_between",
     "pre_post": "assets.analysis.effect_sizes:pre_post",
     "pre_post_arms": "assets.analysis.effect_sizes:pre_post_arms",
     "agreement": "assets.analysis.agreement:agreement",
     "linking": "assets.analysis.linking:linking",
     "reliable_change": "assets.analysis.reliable_change:reliable_change",
     "reliability": "assets.analysis.reliability:internal_consistency",
+    "joint_scales": "assets.analysis.multilevel.joint_scales:joint_scales",
+    "arms_by_time": "assets.analysis.multilevel.arms_by_time:arms_by_time",
+    "three_level": "assets.analysis.multilevel.three_level:three_level",
 }
 """`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""
 

@@ -42,14 +42,19 @@ _COLUMNS = {
     "results.procedure": "analysis procedure kind title method note reason n_patients:i n_observations:i",
     "results.description": (
         "analysis procedure variable label measure_type category group_level group_label "
-        "n_valid:i n_total:i count:i pct:f mean:f sd:f minimum:f maximum:f"
+        "n_valid:i n_total:i count:i pct:f mean:f sd:f minimum:f maximum:f occasion at_months:f "
+        "ci_low:f ci_high:f"
     ),
     "results.group_test": (
         "analysis procedure variable label test estimate:f statistic:f df:f p_value:f smd:f "
         "smd_ci_low:f smd_ci_high:f n:i reason"
     ),
+    "results.agreement": (
+        "analysis procedure definition label other_definition other_label n:i n_agree:i pct_agree:f n_positive:i "
+        "n_both:i pct_both:f kappa:f std_error:f ci_low:f ci_high:f method reason"
+    ),
     "results.effect_size": (
-        "analysis procedure outcome label variant group_level estimate:f std_error:f ci_low:f "
+        "analysis procedure outcome label variant group_level contrast at_months:f estimate:f std_error:f ci_low:f "
         "ci_high:f ci_method mean_before:f sd_before:f mean_after:f sd_after:f mean_change:f "
         "sd_change:f statistic:f df:f p_value:f n:i reason "
         "sample is_primary:b n_before:i n_after:i n_treated:i n_reference:i correlation:f"
@@ -72,7 +77,23 @@ _COLUMNS = {
     "results.contrast": (
         "analysis procedure outcome contrast at_months:f estimate:f std_error:f df:f statistic:f "
         "p_value:f p_adjusted:f adjustment ci_low:f ci_high:f method n_patients:i "
-        "n_observations:i"
+        "n_observations:i reason"
+    ),
+    "results.rate": (
+        "analysis procedure outcome measure term group_level n_events:i exposure:f per:f exposure_unit estimate:f "
+        "ci_low:f ci_high:f p_value:f method n_patients:i n_observations:i reason"
+    ),
+    "results.mediation": (
+        "analysis procedure exposure mediator outcome effect estimate:f std_error:f df:f statistic:f p_value:f "
+        "ci_low:f ci_high:f ci_method n_resamples:i seed:i n_patients:i"
+    ),
+    "results.path": (
+        "analysis procedure model lhs op rhs estimate:f std_error:f statistic:f p_value:f ci_low:f ci_high:f "
+        "standardised:f method n_patients:i"
+    ),
+    "results.path_fit": (
+        "analysis procedure model chi_square:f df:i p_value:f cfi:f rmsea:f srmr:f log_likelihood:f aic:f bic:f "
+        "is_converged:b is_improper:b n_parameters:i method n_patients:i note reason"
     ),
     "results.sensitivity": (
         "analysis procedure outcome universe:i choices is_primary:b term estimate:f std_error:f "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 import polars as pl
 
@@ -48,6 +49,10 @@ class Disclosure:
         """
         covariates = covariates_of(model)
         used = panel.drop_nulls([outcome, *(name for name in covariates if name in panel.columns)])
+        for name, value in model.where.items():
+            if name in used.columns:
+                is_number = used[name].dtype.is_numeric()
+                used = used.filter(pl.col(name) == (float(value) if is_number else str(value)))
         if used["patient_id"].n_unique() < self.minimum:
             return f"suppressed: fewer than {self.minimum} patients"
         for name in covariates:
@@ -59,6 +64,23 @@ class Disclosure:
             if not self.allows_all(groups["n"].to_list()):
                 return f"suppressed: fewer than {self.minimum} patients in one group"
         return None
+
+    def refuses_cells(self, panel: pl.DataFrame, columns: Iterable[str]) -> str | None:
+        """Why numbers of a statistic over groups may not be printed: a group, or a cell of two groupings, is small.
+
+        `columns` are what the declaration names; those of the panel that group patients (at most two values, or text)
+        are crossed. Measures and numbers with more values do not group.
+        """
+        groupings = [name for name in columns if name in panel.columns and _groups(panel[name])]
+        for names in [*((name,) for name in groupings), *(p for p in product(groupings, groupings) if p[0] < p[1])]:
+            cells = panel.drop_nulls(names).group_by(names).agg(pl.col("patient_id").n_unique().alias("n"))
+            if not self.allows_all(cells["n"].to_list()):
+                return f"suppressed: fewer than {self.minimum} patients in one group"
+        return None
+
+
+def _groups(column: pl.Series) -> bool:
+    return not column.dtype.is_numeric() or column.n_unique() <= MOST_LEVELS + 1
 
 
 def covariates_of(model: Model) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Trajectories drawn: SVG for the page (its colours follow the reader's theme), SVG to keep, and an interactive page.
 
-What belongs here: Altair charts and their colours. What does not: the numbers (`trajectory`), or words around figures.
+What belongs here: charts as Vega-Lite, and their colours. What does not: the numbers (`trajectory`), or words around
+figures.
 Every colour of a chart is one of `COLOURS`, so that it can be exchanged for a CSS variable afterwards.
 """
 
@@ -8,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from assets.publishing.formatting import plural
 from assets.publishing.trajectory import Trajectory
 
 COLOURS = {
@@ -25,12 +28,43 @@ COLOURS = {
 """Colour of a chart → variable of the style sheet that stands for the same."""
 INK, MUTED, LINE, GROUP_0, GROUP_1 = COLOURS
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
-PANEL_WIDTH, PANEL_HEIGHT = 250, 190
+PANEL, ALONE = (250, 190), (420, 250)
+"""Width and height of one of several panels, and of a figure's only one."""
+LARGEST = 1.3
+"""A picture is stretched to its column's width, but no more than this."""
 DODGE_MONTHS = 0.45
 """Groups stand this far to the left and right of their occasion, so that their intervals do not hide each other."""
+PAPER = "#ffffff"
+"""Ground of pictures to keep."""
+CONFIG: dict[str, Any] = {
+    "font": FONT,
+    "padding": 4,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": MUTED, "titleColor": MUTED, "gridColor": LINE, "domainColor": MUTED, "tickColor": MUTED,
+        "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "domain": False, "ticks": False,
+        "labelPadding": 6,
+    },
+    "title": {"color": INK, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 10},
+    "legend": {
+        "labelColor": INK, "titleColor": MUTED, "labelFontSize": 12, "symbolSize": 70, "symbolOpacity": 1,
+        "orient": "top", "title": None, "columnPadding": 28,
+    },
+    "concat": {"spacing": 28},
+}  # fmt: skip
 SYNTHETIC_MARK = "synthetic data"
 POINTS, LINES, TEXTS = "points", "lines", "texts"
 """Names of the datasets inside a chart."""
+TOOLTIP = [
+    {"field": "outcome_label", "type": "nominal", "title": "Outcome"},
+    {"field": "group_label", "type": "nominal", "title": "Group"},
+    {"field": "months", "type": "quantitative", "title": "Month"},
+    {"field": "n_patients", "type": "quantitative", "title": "Patients"},
+    {"field": "mean", "type": "quantitative", "title": "Observed mean", "format": ".2f"},
+    {"field": "ci_low", "type": "quantitative", "title": "95 % from", "format": ".2f"},
+    {"field": "ci_high", "type": "quantitative", "title": "95 % to", "format": ".2f"},
+]
+Chart = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,26 +77,24 @@ class DrawnPanel:
 
 @dataclass(frozen=True)
 class DrawnFigure:
-    """A trajectory in its three forms."""
+    """A figure in its forms: panels for the page, one picture to keep, and (trajectories only) an interactive one."""
 
+    name: str
+    title: str
+    caption: str
     panels: tuple[DrawnPanel, ...]
     svg: str
-    spec: str
-    """Vega-Lite JSON of the interactive figure."""
+    spec: str = ""
+    """Vega-Lite JSON of the interactive figure; empty where there is none."""
 
 
 def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
     """Draw what may be shown; None where nothing may."""
-    import altair as alt
     import vl_convert
 
     if trajectory.shown.is_empty():
         return None
-    outcomes = [
-        (outcome, label)
-        for outcome, label in trajectory.analysis.outcomes.items()
-        if not trajectory.shown.filter(pl.col("outcome") == outcome).is_empty()
-    ]
+    outcomes = list(trajectory.shown.select("outcome", "outcome_label").unique(maintain_order=True).iter_rows())
     datasets = {
         POINTS: _points(trajectory).to_dicts(),
         LINES: trajectory.lines.to_dicts(),
@@ -70,17 +102,33 @@ def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
     }
     panels = []
     for outcome, label in outcomes:
-        chart = _configured(_panel(trajectory, outcome, is_synthetic=is_synthetic))
-        svg = vl_convert.vegalite_to_svg(_bare(chart, datasets))
+        chart = _panel(trajectory, outcome, is_synthetic=is_synthetic)
+        svg = vl_convert.vegalite_to_svg(complete(chart, datasets))
         panels.append(DrawnPanel(label, themed(svg, _sentence(trajectory, outcome, label))))
     charts = [
-        _panel(trajectory, outcome, is_synthetic=is_synthetic, has_legend=True).properties(title=label)
+        _panel(trajectory, outcome, is_synthetic=is_synthetic, has_legend=True) | {"title": label}
         for outcome, label in outcomes
     ]
-    whole = _configured(alt.hconcat(*charts, spacing=28), background="#ffffff")
-    svg = vl_convert.vegalite_to_svg(_bare(whole, datasets))
-    interactive = _configured(_interactive(trajectory, outcomes, is_synthetic=is_synthetic))
-    return DrawnFigure(tuple(panels), svg, json.dumps(_bare(interactive, datasets), sort_keys=True))
+    svg = vl_convert.vegalite_to_svg(complete({"hconcat": charts, "spacing": 28}, datasets, PAPER))
+    interactive = complete(_interactive(trajectory, outcomes, is_synthetic=is_synthetic), datasets)
+    spec = json.dumps(interactive, sort_keys=True)
+    return DrawnFigure(trajectory.name, trajectory.title, caption(trajectory), tuple(panels), svg, spec)
+
+
+def caption(trajectory: Trajectory) -> str:
+    """What lines, marks and numbers of a trajectory are."""
+    if trajectory.lines.is_empty():
+        lines = "No model line: none could be estimated."
+    else:
+        lines = f"Lines: the model{' with its 95 % band' if trajectory.has_band else ''}."
+    held = (
+        f" {plural(trajectory.n_suppressed, 'mean')} of too few patients suppressed." if trajectory.n_suppressed else ""
+    )
+    order = ", in the order of the groups" if len(trajectory.group_sizes) > 2 else ""
+    return (
+        f"Months across, points up. {lines} Marks: observed means with 95 % intervals. "
+        f"n: patients behind each mean{order}.{held}"
+    )
 
 
 def themed(svg: str, description: str) -> str:
@@ -90,37 +138,64 @@ def themed(svg: str, description: str) -> str:
     svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
     svg = re.sub(r' font-family="[^"]*"', "", svg)
     label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return re.sub(r' width="([\d.]+)" height="([\d.]+)"', f' role="img" aria-label="{label}"', svg, count=1)
+    found = re.search(r' width="([\d.]+)" height="([\d.]+)"', svg)
+    if found is None:
+        return svg
+    most = f' style="max-width:{LARGEST * float(found[1]):.0f}px" role="img" aria-label="{label}"'
+    return svg[: found.start()] + most + svg[found.end() :]
 
 
-def _bare(chart: Any, datasets: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The chart as Vega-Lite; data are put in last, since Altair copies what it holds at every step."""
-    spec: dict[str, Any] = chart.to_dict()
-    spec.pop("$schema", None)
-    return spec | {"datasets": datasets}
+def complete(chart: Chart, datasets: dict[str, list[dict[str, Any]]], background: str = "transparent") -> Chart:
+    """A chart as Vega-Lite with the look of every figure and its data."""
+    return chart | {"config": CONFIG | {"background": background}, "datasets": datasets}
 
 
-def _configured(chart: Any, background: str = "transparent") -> Any:
-    return (
-        chart.configure(font=FONT, background=background, padding=4)
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor=MUTED, titleColor=MUTED, gridColor=LINE, domainColor=MUTED, tickColor=MUTED,
-            labelFontSize=11, titleFontSize=11, titleFontWeight="normal", domain=False, ticks=False, labelPadding=6,
+def layer(
+    data: str, mark: str, encoding: Chart, filters: Sequence[Any] = (), look: Mapping[str, Any] | None = None
+) -> Chart:
+    """Marks of one kind on one of the named datasets; `look` is colour, size and the like."""
+    made: Chart = {"data": {"name": data}, "mark": {"type": mark, **(look or {})}, "encoding": encoding}
+    return made | ({"transform": [{"filter": one} for one in filters]} if filters else {})
+
+
+def synthetic_mark(data: str, width: float) -> Chart:
+    """The words that mark synthetic data, above the right end of a chart."""
+    place = {"x": {"value": width}, "y": {"value": -2}}
+    look = {"align": "right", "baseline": "bottom", "fontSize": 10, "fontStyle": "italic", "color": MUTED}
+    return layer(data, "text", place, (), look | {"text": SYNTHETIC_MARK})
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a group is drawn: colour by the first grouping, dashes and mark by the second."""
+
+    label: str
+    colour: str
+    shape: str
+    dash: tuple[int, ...]
+
+
+def looks(trajectory: Trajectory) -> list[Look]:
+    """The groups that are there, in the order of their levels: colour by the first grouping, dashes by the second."""
+    found = []
+    for group in sorted(trajectory.group_sizes):
+        first, *rest = trajectory.groups.places[group]
+        is_second = (rest[0] if rest else first // 2) % 2 > 0
+        found.append(
+            Look(
+                trajectory.groups.labels[group],
+                (GROUP_0, GROUP_1)[first % 2],
+                ("circle", "square", "triangle-up", "diamond")[first % 2 + 2 * is_second],
+                (5, 3) if is_second else (1, 0),
+            )
         )
-        .configure_title(color=INK, fontSize=13, fontWeight=600, anchor="start", offset=10)
-        .configure_legend(
-            labelColor=INK, titleColor=MUTED, labelFontSize=12, symbolSize=70, symbolOpacity=1,
-            orient="top", title=None, columnPadding=28,
-        )
-        .configure_concat(spacing=28)
-    )  # fmt: skip
+    return found
 
 
 def _scale(trajectory: Trajectory) -> tuple[list[str], list[str], list[str]]:
-    """Group labels with their colours and shapes, in the order of the levels."""
-    labels = [trajectory.figure.labels.get(group, str(group)) for group in sorted(trajectory.group_sizes)]
-    return labels, [GROUP_0, GROUP_1][: len(labels)], ["circle", "square"][: len(labels)]
+    """Group labels with their colours and shapes."""
+    found = looks(trajectory)
+    return [look.label for look in found], [look.colour for look in found], [look.shape for look in found]
 
 
 def _domain(trajectory: Trajectory, outcome: str) -> list[float]:
@@ -144,122 +219,83 @@ def _points(trajectory: Trajectory) -> pl.DataFrame:
     )
 
 
-def _data(name: str, outcome: Any = None) -> Any:
-    """A chart on one of the named datasets, of one outcome where it is given (a key, or a parameter)."""
-    import altair as alt
-
-    chart = alt.Chart(alt.NamedData(name=name))
-    return chart if outcome is None else chart.transform_filter(alt.datum.outcome == outcome)
-
-
-def _layers(trajectory: Trajectory, outcome: Any, y: Any, *, legend: Any, height: int) -> list[Any]:
-    import altair as alt
-
+def _layers(
+    trajectory: Trajectory, outcome: str | None, domain: list[float] | None, *, has_legend: bool, height: float
+) -> list[Chart]:
+    """Bands, lines, intervals, means and the number of patients; `outcome` None: the one that a reader chose."""
     labels, colours, shapes = _scale(trajectory)
-    rows = trajectory.shown if not isinstance(outcome, str) else trajectory.shown.filter(pl.col("outcome") == outcome)
+    rows = trajectory.shown if outcome is None else trajectory.shown.filter(pl.col("outcome") == outcome)
     months = sorted(rows["months"].unique().to_list())
-    edge = max(1.5, 0.04 * (months[-1] - months[0]))
-    x_scale = alt.Scale(domain=[months[0] - edge, months[-1] + edge], nice=False, zero=False)
-    axis = alt.Axis(values=months, title=None, grid=False, format="d" if all(m == int(m) for m in months) else ".1f")
-    x = alt.X("x:Q", scale=x_scale, axis=axis)
-    colour = alt.Color("group_label:N", scale=alt.Scale(domain=labels, range=colours), legend=legend)
-    shape = alt.Shape("group_label:N", scale=alt.Scale(domain=labels, range=shapes), legend=legend)
-    tooltip = [
-        alt.Tooltip("outcome_label:N", title="Outcome"),
-        alt.Tooltip("group_label:N", title="Group"),
-        alt.Tooltip("months:Q", title="Month"),
-        alt.Tooltip("n_patients:Q", title="Patients"),
-        alt.Tooltip("mean:Q", title="Observed mean", format=".2f"),
-        alt.Tooltip("ci_low:Q", title="95 % from", format=".2f"),
-        alt.Tooltip("ci_high:Q", title="95 % to", format=".2f"),
-    ]
-    base = _data(POINTS, outcome)
-    whiskers = base.mark_rule(strokeWidth=1, opacity=0.75).encode(
-        x=x, y=y("ci_low"), y2=alt.Y2("ci_high"), color=colour
-    )
-    marks = base.mark_point(filled=True, size=44, opacity=1).encode(
-        x=x, y=y("mean"), color=colour, shape=shape, tooltip=tooltip
-    )
-    strips = [
-        base.transform_filter(alt.FieldEqualPredicate(field="group_label", equal=label))
-        .mark_text(fontSize=10, baseline="middle", color=colours[place])
-        .encode(
-            x=alt.X("months:Q", scale=x_scale, axis=axis), y=alt.value(height + 31 + 14 * place), text="n_patients:Q"
-        )
-        for place, label in enumerate(labels)
-    ]
-    names = [
-        _data(TEXTS)
-        .mark_text(fontSize=10, baseline="middle", align="right", color=colours[place], fontStyle="italic")
-        .encode(x=alt.value(-8), y=alt.value(height + 31 + 14 * place), text="n:N")
-        for place in range(len(labels))
-    ]
-    model = (
-        _data(LINES, outcome)
-        .mark_line(strokeWidth=2.25)
-        .encode(x=alt.X("months:Q", scale=x_scale, axis=axis), y=y("y"), color=colour)
-    )
-    drawn = [] if trajectory.lines.is_empty() else [model]
+    edge = max(1.5, 0.04 * (months[-1] - months[0]), DODGE_MONTHS * len(labels) + 0.6)
+    scale = {"domain": [months[0] - edge, months[-1] + edge], "nice": False, "zero": False}
+    ticks = {
+        "values": months,
+        "title": None,
+        "grid": False,
+        "format": "d" if all(m == int(m) for m in months) else ".1f",
+    }
+    legend = {"title": None} if has_legend else None
+
+    def x(field: str) -> Chart:
+        return {"field": field, "type": "quantitative", "scale": scale, "axis": ticks}
+
+    def y(field: str) -> Chart:
+        limits = {"domain": domain, "zero": False, "nice": False} if domain else {"zero": False}
+        return {"field": field, "type": "quantitative", "scale": limits, "axis": {"title": None, "tickCount": 5}}
+
+    def by_group(values: Sequence[Any]) -> Chart:
+        return {
+            "field": "group_label",
+            "type": "nominal",
+            "scale": {"domain": labels, "range": values},
+            "legend": legend,
+        }
+
+    colour, shape = by_group(colours), by_group(shapes)
+    dash = by_group([list(look.dash) for look in looks(trajectory)])
+    own: list[Any] = ["datum.outcome === outcome" if outcome is None else {"field": "outcome", "equal": outcome}]
+    made: list[Chart] = []
     if trajectory.has_band:
-        band = (
-            _data(LINES, outcome)
-            .mark_area(opacity=0.13)
-            .encode(
-                x=alt.X("months:Q", scale=x_scale, axis=axis), y=y("band_low"), y2=alt.Y2("band_high"), color=colour
-            )
-        )
-        drawn = [band, model]
-    return [*drawn, whiskers, marks, *strips, *names]
+        band = {"x": x("months"), "y": y("band_low"), "y2": {"field": "band_high"}, "color": colour}
+        made.append(layer(LINES, "area", band, own, {"opacity": 0.13}))
+    if not trajectory.lines.is_empty():
+        line = {"x": x("months"), "y": y("y"), "color": colour, "strokeDash": dash}
+        made.append(layer(LINES, "line", line, own, {"strokeWidth": 2.25}))
+    whiskers = {"x": x("x"), "y": y("ci_low"), "y2": {"field": "ci_high"}, "color": colour}
+    means = {"x": x("x"), "y": y("mean"), "color": colour, "shape": shape, "tooltip": TOOLTIP}
+    made.append(layer(POINTS, "rule", whiskers, own, {"strokeWidth": 1, "opacity": 0.75}))
+    made.append(layer(POINTS, "point", means, own, {"filled": True, "size": 44, "opacity": 1}))
+    for place, (label, ink) in enumerate(zip(labels, colours, strict=True)):
+        row = {"value": height + 31 + 14 * place}
+        look = {"fontSize": 10, "baseline": "middle", "color": ink}
+        sizes = {"x": x("months"), "y": row, "text": {"field": "n_patients"}}
+        name = {"x": {"value": -8}, "y": row, "text": {"field": "n"}}
+        made.append(layer(POINTS, "text", sizes, [*own, {"field": "group_label", "equal": label}], look))
+        made.append(layer(TEXTS, "text", name, (), look | {"align": "right", "fontStyle": "italic"}))
+    return made
 
 
-def _panel(trajectory: Trajectory, outcome: str, *, is_synthetic: bool, has_legend: bool = False) -> Any:
-    import altair as alt
-
-    domain = _domain(trajectory, outcome)
-
-    def y(field: str) -> Any:
-        return alt.Y(
-            f"{field}:Q", scale=alt.Scale(domain=domain, zero=False, nice=False), axis=alt.Axis(title=None, tickCount=5)
-        )
-
-    legend = alt.Legend(title=None) if has_legend else None
-    layers = _layers(trajectory, outcome, y, legend=legend, height=PANEL_HEIGHT)
-    if is_synthetic:
-        layers.append(_mark(PANEL_WIDTH))
-    return alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
+def _panel(trajectory: Trajectory, outcome: str, *, is_synthetic: bool, has_legend: bool = False) -> Chart:
+    width, height = ALONE if trajectory.shown["outcome"].n_unique() == 1 else PANEL
+    layers = _layers(trajectory, outcome, _domain(trajectory, outcome), has_legend=has_legend, height=height)
+    mark = [synthetic_mark(TEXTS, width)] if is_synthetic else []
+    return {"layer": [*layers, *mark], "width": width, "height": height}
 
 
-def _mark(width: int) -> Any:
-    import altair as alt
-
-    return (
-        _data(TEXTS)
-        .mark_text(align="right", baseline="bottom", fontSize=10, fontStyle="italic", color=MUTED)
-        .encode(x=alt.value(width), y=alt.value(-2), text="mark:N")
-    )
-
-
-def _interactive(trajectory: Trajectory, outcomes: list[tuple[str, str]], *, is_synthetic: bool) -> Any:
+def _interactive(trajectory: Trajectory, outcomes: list[tuple[str, str]], *, is_synthetic: bool) -> Chart:
     """One panel, the outcome chosen from a list; pointing at a mean shows its numbers."""
-    import altair as alt
-
     keys, labels = [key for key, _ in outcomes], [label for _, label in outcomes]
-    chosen = alt.param(
-        name="outcome", value=keys[0], bind=alt.binding_select(options=keys, labels=labels, name="Outcome ")
-    )
-
-    def y(field: str) -> Any:
-        scale = (
-            alt.Scale(domain=_domain(trajectory, keys[0]), zero=False, nice=False)
-            if trajectory.is_one_scale
-            else alt.Scale(zero=False)
-        )
-        return alt.Y(f"{field}:Q", scale=scale, axis=alt.Axis(title=None, tickCount=5))
-
-    layers = _layers(trajectory, chosen, y, legend=alt.Legend(title=None), height=320)
-    if is_synthetic:
-        layers.append(_mark(600))
-    return alt.layer(*layers).properties(width=600, height=320).add_params(chosen)
+    width, height = 600, 320
+    domain = _domain(trajectory, keys[0]) if trajectory.is_one_scale else None
+    layers = _layers(trajectory, None, domain, has_legend=True, height=height)
+    mark = [synthetic_mark(TEXTS, width)] if is_synthetic else []
+    chosen = {"input": "select", "options": keys, "labels": labels, "name": "Outcome "}
+    return {
+        "layer": [*layers, *mark],
+        "width": width,
+        "height": height,
+        "params": [{"name": "outcome", "value": keys[0], "bind": chosen}],
+    }
 
 
 def _sentence(trajectory: Trajectory, outcome: str, label: str) -> str:

@@ -1,7 +1,6 @@
-"""What the public page says: the network in numbers, and every declared analysis, suppressed.
+"""What the first public page says: the network in numbers, and the main result of every declared analysis.
 
-What belongs here: the content of `published/public`. What does not: arranging estimates (`result_tables`), drawing
-(`figures`), or HTML.
+What belongs here: the content of `published/public/index.html`. What does not: one analysis (`statistics`), or HTML.
 """
 
 from __future__ import annotations
@@ -12,25 +11,16 @@ import polars as pl
 
 from assets.publishing import words
 from assets.publishing.disclosure import Disclosure
-from assets.publishing.estimates import SLOPE, Fitted, Results, fitted_models
-from assets.publishing.figures import DrawnFigure, draw
+from assets.publishing.estimates import SLOPE
 from assets.publishing.formatting import count, decimals_for, number, p_value, percent, plural, share
 from assets.publishing.quality.ledger import completeness, instrument_order
-from assets.publishing.reading import Reading, growth_models, key_label, key_models, read, slope_words
-from assets.publishing.result_tables import (
-    Block,
-    TermTable,
-    covariate_labels,
-    journal_table,
-    term_table,
-    tidy_table,
-)
-from assets.publishing.sources import Warehouse
-from assets.publishing.trajectory import OBSERVED_SCHEMA, Trajectory, trajectory
-from codebook.analysis import Analysis
+from assets.publishing.reading import growth_models, key_label, key_models, slope_words
+from assets.publishing.sources import RunSummary, Warehouse
+from assets.publishing.statistics.page import AnalysisPart, analysis_part
+from assets.publishing.statistics.records import read_results
+from assets.publishing.statistics.table import SUPPRESSED
 from codebook.library import Library
 
-SUPPRESSED = "suppressed"
 ASSESSMENT_SCHEMA = pl.Schema(
     {
         "instrument": pl.String(),
@@ -70,44 +60,6 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class MeanRow:
-    """Observed means of one outcome and group, one cell per occasion: mean, interval, n."""
-
-    outcome: str
-    group: str
-    cells: tuple[tuple[str, str, str], ...]
-
-
-@dataclass(frozen=True)
-class AnalysisPart:
-    """One analysis as its section prints it."""
-
-    analysis: Analysis
-    fitted: list[Fitted]
-    blocks: list[Block]
-    several: list[TermTable]
-    terms: list[TermTable]
-    trajectory: Trajectory | None
-    figure: DrawnFigure | None
-    months: tuple[str, ...]
-    means: tuple[MeanRow, ...]
-    reading: Reading
-    direction: str
-    panel_sentence: str
-    syntax: tuple[tuple[str, str], ...]
-
-    @property
-    def has_notes(self) -> bool:
-        """Whether any row has something to say about itself."""
-        return any(row.note for block in self.blocks for row in block.rows)
-
-    @property
-    def has_reference(self) -> bool:
-        """Whether any model is compared with a refitted reference."""
-        return any(item.model.reference for item in self.fitted)
-
-
-@dataclass(frozen=True)
 class PublicContent:
     """Everything the public page and its downloads hold."""
 
@@ -118,17 +70,13 @@ class PublicContent:
     sentence: str
 
 
-def content(warehouse: Warehouse, library: Library, rule: Disclosure) -> PublicContent:
+def content(warehouse: Warehouse, library: Library, rule: Disclosure, run: RunSummary) -> PublicContent:
     """Read and suppress; nothing after this sees a number that may not be shown."""
     counts = _counts(warehouse, library, rule)
     instruments, assessments = _instruments(warehouse, library, rule)
-    results = Results(
-        warehouse.table("results.estimate", "analysis, outcome, model, term"),
-        warehouse.table("results.fit", "analysis, outcome, model"),
-        warehouse.table("results.fixed_covariance", "analysis, outcome, model, term, other_term"),
-    )
+    results = read_results(warehouse)
     parts = tuple(
-        _part(warehouse, library, analysis, results, rule)
+        analysis_part(warehouse, library, analysis, results, rule, run)
         for _, analysis in sorted(library.analyses.items(), key=lambda pair: (pair[1].figure is None, pair[0]))
     )
     return PublicContent(counts, instruments, assessments, parts, first_sentence(counts, parts))
@@ -249,99 +197,3 @@ def _instruments(
             }
         )
     return tuple(rows), pl.DataFrame(table, schema=ASSESSMENT_SCHEMA)
-
-
-def _part(
-    warehouse: Warehouse,
-    library: Library,
-    analysis: Analysis,
-    results: Results,
-    rule: Disclosure,
-) -> AnalysisPart:
-    table = f"analysis.{analysis.panel.name}"
-    panel = warehouse.table(table, "patient_id, episode_id, months") if warehouse.has(table) else None
-    fitted = fitted_models(analysis, results, panel, rule)
-    path = trajectory(analysis, library, panel, fitted, rule) if panel is not None else None
-    figure = draw(path, is_synthetic=library.network.is_synthetic) if path else None
-    labels = covariate_labels(analysis)
-    months, means = _means(path)
-    return AnalysisPart(
-        analysis,
-        fitted,
-        journal_table(fitted),
-        term_table(fitted, labels, only_several=True),
-        term_table(fitted, labels),
-        path,
-        figure,
-        months,
-        means,
-        read(analysis, fitted),
-        _direction(library, analysis),
-        _panel_sentence(library, analysis),
-        tuple((model.label, _syntax(model.terms, model.random)) for model in analysis.models),
-    )
-
-
-def observed_table(part: AnalysisPart) -> pl.DataFrame:
-    """Observed means for download, suppressed cells without numbers."""
-    return part.trajectory.observed if part.trajectory is not None else pl.DataFrame(schema=OBSERVED_SCHEMA)
-
-
-def models_table(part: AnalysisPart) -> pl.DataFrame:
-    """Estimates for download."""
-    return tidy_table(part.fitted)
-
-
-def _means(path: Trajectory | None) -> tuple[tuple[str, ...], tuple[MeanRow, ...]]:
-    if path is None or path.observed.is_empty():
-        return (), ()
-    months = sorted(path.observed["months"].unique().to_list())
-    rows = []
-    for (outcome, group), cells in path.observed.group_by("outcome_label", "group_label", maintain_order=True):
-        by_month = {row["months"]: row for row in cells.to_dicts()}
-        rows.append(MeanRow(str(outcome), str(group), tuple(_mean_cell(by_month.get(month)) for month in months)))
-    return tuple(f"{month:g}" for month in months), tuple(rows)
-
-
-def _mean_cell(row: dict[str, float] | None) -> tuple[str, str, str]:
-    if row is None:
-        return "–", "", ""
-    if row["is_suppressed"]:
-        return SUPPRESSED, "", ""
-    interval = f"{number(row['ci_low'], 1)} to {number(row['ci_high'], 1)}" if row["ci_low"] is not None else ""
-    return number(row["mean"], 1), interval, count(int(row["n_patients"]))
-
-
-def _direction(library: Library, analysis: Analysis) -> str:
-    """`higher is better`, or which outcome is which, where the instruments of the outcomes differ."""
-    by_words: dict[str, list[str]] = {}
-    for outcome, label in analysis.outcomes.items():
-        known = library.instruments.get(analysis.panel.measures[outcome].instruments[0])
-        if known:
-            by_words.setdefault(words.DIRECTIONS[known.direction], []).append(label)
-    if len(by_words) == 1:
-        return next(iter(by_words)).capitalize() + "."
-    return "; ".join(f"{', '.join(labels)}: {text}" for text, labels in by_words.items()) + ("." if by_words else "")
-
-
-def _panel_sentence(library: Library, analysis: Analysis) -> str:
-    panel = analysis.panel
-    measures = [
-        f"{label}: {words.scale_label(library, measure.instruments[0], measure.scale)} of "
-        f"{' and '.join(words.short_name(key) for key in measure.instruments)}, rated by the {measure.rater}"
-        for outcome, label in analysis.outcomes.items()
-        for measure in (panel.measures[outcome],)
-    ]
-    grain = panel.grain.removesuffix(".").removeprefix("one row per ").removeprefix("One row per ")
-    parts = [f"One row per {grain}.", f"{'; '.join(measures)}."]
-    if panel.discharge_at_months is not None:
-        parts.append(f"Assessments at discharge are placed at month {panel.discharge_at_months:g}.")
-    if panel.after_months is not None:
-        parts.append(f"Only assessments after month {panel.after_months:g}.")
-    if panel.max_months is not None:
-        parts.append(f"Only assessments up to month {panel.max_months:g}.")
-    return " ".join(parts)
-
-
-def _syntax(terms: tuple[str, ...], random: str) -> str:
-    return f"y ~ {' + '.join(terms)} + ({'1 + months' if random == 'intercept_and_slope' else '1'} | patient)"

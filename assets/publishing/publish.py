@@ -10,15 +10,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from assets.publishing import figures, public
+from assets.publishing import public
 from assets.publishing.delivery_report import reports
 from assets.publishing.disclosure import Disclosure
 from assets.publishing.local_refs import local_refs
 from assets.publishing.quality.network_pages import Picture, picture, write_network
 from assets.publishing.quality.report_card import Cards
 from assets.publishing.quality.wilson import FEWEST_OTHERS, SMALLEST
-from assets.publishing.rendering import inside_script, render, write_table
+from assets.publishing.rendering import render, write_table
 from assets.publishing.sources import RunSummary, Warehouse
+from assets.publishing.statistics.files import write_analysis
 from assets.publishing.units import units
 from assets.publishing.worklist import due_points, open_findings, worklist
 from assets.publishing.worklist_files import write_worklist
@@ -97,34 +98,16 @@ def _swap(fresh: Path, place: Path) -> None:
 
 
 def _write_public(warehouse: Warehouse, library: Library, run: RunSummary, folder: Path) -> None:
-    import vl_convert
-
     from assets.publishing.codebook.export import page as codebook_page
 
     known = codebook_page(library.instruments, run.code_version, library.network.is_synthetic)
     (folder / "codebook.html").write_text(known, encoding="utf-8")
     rule = Disclosure(library.network.privacy.minimum_cell_count)
-    content = public.content(warehouse, library, rule)
+    content = public.content(warehouse, library, rule, run)
     (folder / "tables").mkdir()
     write_table(folder / "tables" / "assessments", content.assessments)
     for part in content.parts:
-        name = part.analysis.name
-        write_table(folder / "tables" / f"{name}_models", public.models_table(part))
-        if part.figure is None:
-            continue
-        write_table(folder / "tables" / f"{name}_trajectory", public.observed_table(part))
-        (folder / "figures").mkdir(exist_ok=True)
-        (folder / "figures" / f"{name}_trajectory.svg").write_text(part.figure.svg, encoding="utf-8")
-        page = render(
-            "figure.html.j2",
-            library,
-            run,
-            part=part,
-            spec=inside_script(part.figure.spec),
-            bundle=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
-            colours=figures.COLOURS,
-        )
-        (folder / "figures" / f"{name}_trajectory.html").write_text(page, encoding="utf-8")
+        write_analysis(part, library, run, folder)
     page = render("public.html.j2", library, run, content=content, rule=rule)
     (folder / "index.html").write_text(page, encoding="utf-8")
 

@@ -6,33 +6,24 @@ the declaration does not carry (what a predictor means, or whether a difference 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from assets.publishing.estimates import INTERCEPT, SLOPE, Estimate, Fitted, Term
 from assets.publishing.formatting import decimals_for, listing, number, p_value, plural, stars
 from assets.publishing.result_tables import covariate_labels, term_words
+from assets.publishing.statistics.table import Reading
 from codebook.analysis import Analysis
 
 MONTHS_A_YEAR = 12
 
 
-@dataclass(frozen=True)
-class Reading:
-    """Sentences of one analysis."""
-
-    sentences: tuple[str, ...]
-    doubt: str
-
-
 def growth_models(fitted: list[Fitted]) -> list[Fitted]:
     """The first declared model without predictors, per outcome, where it may be shown."""
-    first = next((item.model for item in fitted if not item.predictors), None)
+    first = next((item.model for item in fitted if not item.predictors and not item.model.where), None)
     return [item for item in fitted if item.model == first and item.is_shown]
 
 
 def key_models(analysis: Analysis, fitted: list[Fitted]) -> list[Fitted]:
     """The model that the figure is about (else the first with one predictor), per outcome, where it may be shown."""
-    single = [item for item in fitted if item.predictors and item.is_simple]
+    single = [item for item in fitted if item.predictors and item.is_simple and not item.model.where]
     if analysis.figure is not None:
         wanted = [item for item in single if item.predictors[0] == analysis.figure.group]
         single = wanted or single

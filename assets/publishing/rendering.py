@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from assets.publishing import formatting, words
+from assets.publishing.figures import COLOURS
 from assets.publishing.sources import RunSummary
 from assets.spreadsheet import harmless
 from codebook.library import Library
@@ -48,6 +49,7 @@ def environment() -> Any:
     }
     made.filters.update(shown)
     made.globals["STARS"] = formatting.STARS_MEAN
+    made.globals["COLOURS"] = COLOURS
     return made
 
 

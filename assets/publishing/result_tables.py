@@ -18,23 +18,16 @@ import polars as pl
 from assets.publishing.disclosure import covariates_of
 from assets.publishing.estimates import INTERCEPT, SLOPE, Estimate, Fitted, Term
 from assets.publishing.formatting import NOT_APPLICABLE, count, decimals_for, number, p_value, stars
-from codebook.analysis import Analysis, Model
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a table cell prints; `title` is what pointing at it adds, `stars` hang outside the column of numbers."""
-
-    text: str
-    title: str = ""
-    stars: str = ""
-    is_muted: bool = False
+from assets.publishing.statistics.table import Cell
+from codebook.analysis import Analysis
+from codebook.panel import Cells
 
 
 @dataclass(frozen=True)
 class Row:
-    """One outcome of one model."""
+    """One outcome of one model, or one level of its factor."""
 
+    outcome: str
     label: str
     level: Cell
     slope: Cell
@@ -57,32 +50,55 @@ class Block:
     rows: tuple[Row, ...]
 
 
-def journal_table(fitted: list[Fitted]) -> list[Block]:
-    """Growth first, then one block per model with a single predictor; the others are left to `term_table`."""
-    simple = [item for item in fitted if item.model not in _several(fitted)]
-    cells = [(item, *_pair(item)) for item in simple]
+def journal_table(fitted: list[Fitted], labels: Mapping[str, str]) -> list[Block]:
+    """Growth first, then one block per model with a single predictor; the others are left to `term_table`.
+
+    A factor has a row for each level but its reference, with what belongs to the whole model in the first of them.
+    """
+    several = _several(fitted)
+    simple = [item for item in fitted if item.model.name not in several]
     decimals = {outcome: _decimals(fitted, outcome) for outcome in dict.fromkeys(item.outcome for item in simple)}
     blocks: list[Block] = []
-    for model in dict.fromkeys(item.model for item in simple):
-        own = [entry for entry in cells if entry[0].model == model]
-        is_growth = not own[0][0].predictors
-        rows = tuple(
-            Row(
-                item.outcome_label,
-                _cell(item, level, decimals[item.outcome][0], is_growth),
-                _cell(item, slope, decimals[item.outcome][1], is_growth),
-                _explained(item, "explained_intercept_pct"),
-                _explained(item, "explained_slope_pct"),
-                number(item.number("aic"), 0),
-                number(item.number("reference_aic"), 0) if model.reference else "",
-                count(item.n_patients),
-                count(item.n_observations),
-                item.note,
-            )
-            for item, level, slope in own
-        )
+    for name in dict.fromkeys(item.model.name for item in simple):
+        own = [item for item in simple if item.model.name == name]
+        model = own[0].model
+        is_growth = not own[0].predictors
+        rows = tuple(row for item in own for row in _rows(item, decimals[item.outcome], labels, is_growth=is_growth))
         blocks.append(Block(model.name, model.label, is_growth, rows))
     return sorted(blocks, key=lambda block: not block.is_growth)
+
+
+def _rows(item: Fitted, decimals: tuple[int, int], labels: Mapping[str, str], *, is_growth: bool) -> list[Row]:
+    levels = [term[0] for term in item.estimates if len(term) == 1 and "[" in term[0]]
+    pairs = [
+        (f"{item.outcome_label}: {term_words((part,), labels)}", item.estimates.get((part,)),
+         item.estimates.get(tuple(sorted((part, "months"))))) for part in levels
+    ] or [(item.outcome_label, *_pair(item))]  # fmt: skip
+    rows = []
+    for place, (label, level, slope) in enumerate(pairs):
+        rows.append(
+            Row(
+                item.outcome,
+                label,
+                _cell(item, level, decimals[0], is_growth),
+                _cell(item, slope, decimals[1], is_growth),
+                *(_of_model(item) if place == 0 else ("",) * 6),
+                item.note,
+            )
+        )
+    return rows
+
+
+def _of_model(item: Fitted) -> tuple[str, str, str, str, str, str]:
+    """Explained variance, AIC and counts: what a model has once, however many rows it fills."""
+    return (
+        _explained(item, "explained_intercept_pct"),
+        _explained(item, "explained_slope_pct"),
+        number(item.number("aic"), 0),
+        number(item.number("reference_aic"), 0) if item.model.reference else "",
+        count(item.n_patients),
+        count(item.n_observations),
+    )
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,7 @@ class TermRow:
     std_error: str
     interval: str
     p_value: str
+    stars: str
 
 
 @dataclass(frozen=True)
@@ -111,15 +128,16 @@ class TermTable:
 def term_table(fitted: list[Fitted], labels: Mapping[str, str], *, only_several: bool = False) -> list[TermTable]:
     """Every estimate of every model; `only_several` keeps the models that `journal_table` leaves out."""
     tables = []
+    several = _several(fitted)
     for item in fitted:
-        if only_several and item.model not in _several(fitted):
+        if only_several and item.model.name not in several:
             continue
         rows = []
         for term, estimate in sorted(item.estimates.items(), key=lambda pair: _term_order(pair[0])):
-            decimals = decimals_for([estimate.std_error], most=4)
+            decimals = max(2, decimals_for([estimate.std_error], most=4))
             interval = NOT_APPLICABLE
             if estimate.low is not None and estimate.high is not None:
-                interval = f"{number(estimate.low, decimals)} to {number(estimate.high, decimals)}"
+                interval = f"[{number(estimate.low, decimals)}, {number(estimate.high, decimals)}]"
             rows.append(
                 TermRow(
                     term_words(term, labels),
@@ -127,6 +145,7 @@ def term_table(fitted: list[Fitted], labels: Mapping[str, str], *, only_several:
                     number(estimate.std_error, decimals),
                     interval,
                     p_value(estimate.p_value).removeprefix("p ").removeprefix("= "),
+                    stars(estimate.p_value) if term != INTERCEPT else "",
                 )
             )
         tables.append(
@@ -153,18 +172,23 @@ def term_words(term: Term, labels: Mapping[str, str]) -> str:
 
 
 def _covariate_words(part: str, labels: Mapping[str, str]) -> str:
+    if part in labels:
+        return labels[part]
     name, _, level = part.removesuffix("]").partition("[")
     label = labels.get(name, name.replace("_", " "))
     return f"{label}: {level.replace('_', ' ')}" if level else label
 
 
 def covariate_labels(analysis: Analysis) -> dict[str, str]:
-    """Covariate → label of the model that has it as its only predictor; else its own name."""
+    """Covariate → label of the first model that has it as its only predictor, else its own name; cell → its label."""
     labels = {name: name.replace("_", " ").capitalize() for name in analysis.panel.covariates}
-    for model in analysis.models:
+    for model in reversed(analysis.models):
         covariates = covariates_of(model)
-        if len(covariates) == 1:
+        if len(covariates) == 1 and not model.where:
             labels[covariates[0]] = model.label
+    for name, covariate in analysis.panel.covariates.items():
+        if isinstance(covariate, Cells):
+            labels |= {f"{name}[{level}]": label for level, label in covariate.labels.items()}
     return labels
 
 
@@ -219,7 +243,7 @@ TIDY_SCHEMA = pl.Schema(
 
 def _decimals(fitted: list[Fitted], outcome: str) -> tuple[int, int]:
     """Decimals of an outcome's levels and slopes: those of its growth model, so that its rows can be compared."""
-    own = [item for item in fitted if item.outcome == outcome and item.is_simple]
+    own = [item for item in fitted if item.outcome == outcome and len(item.predictors) <= 1]
     pairs = [_pair(item) for item in [item for item in own if not item.predictors and item.estimates] or own]
     levels = [level.std_error for level, _ in pairs if level]
     return decimals_for(levels, most=2), decimals_for([slope.std_error for _, slope in pairs if slope])
@@ -229,8 +253,8 @@ def _term_order(term: Term) -> tuple[int, Term]:
     return len(term), term
 
 
-def _several(fitted: list[Fitted]) -> set[Model]:
-    return {item.model for item in fitted if not item.is_simple}
+def _several(fitted: list[Fitted]) -> set[str]:
+    return {item.model.name for item in fitted if len(item.predictors) > 1}
 
 
 def _pair(item: Fitted) -> tuple[Estimate | None, Estimate | None]:

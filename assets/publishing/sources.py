@@ -56,6 +56,10 @@ class Warehouse:
         schema, name = table.split(".")
         return (schema, name) in self._tables
 
+    def names(self, schema: str) -> list[str]:
+        """Every table of a schema as `schema.name`, sorted."""
+        return sorted(f"{own}.{name}" for own, name in self._tables if own == schema)
+
     def frame(self, sql: str) -> pl.DataFrame:
         """The whole answer of a query, in the order the query asks for."""
         return self._connection.execute(sql).pl()

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from simulation.answers import BLANK, HALF, HALF_VALUE, LETTER, MISSING, Answers, Forms
-from simulation.population import Bools, Dates, Ints
+from simulation.drawing import Bools, Ints
+from simulation.population import Dates
 
 VISIT_CODE = 100
 """Place value of a patient in the code of a visit: patient × 100 + occasion × 10 + copy."""

@@ -46,6 +46,29 @@ PEOPLE = {
     "mood": "Mood disorder",
     "paranoid": "Paranoid PD",
     "work_months": "Months in work",
+    "borderline": "Borderline PD",
+    "avoidant": "Avoidant PD",
+    "narcissistic": "Narcissistic PD",
+    "antisocial": "Antisocial PD",
+    "obsessive_compulsive": "Obsessive-compulsive PD",
+    "dependent": "Dependent PD",
+    "pd_nos": "PD not specified",
+    "anxiety": "Anxiety disorder",
+    "ptsd": "PTSD",
+    "ocd": "OCD",
+    "adhd": "ADHD",
+    "eating": "Eating disorder",
+    "substance": "Substance use disorder",
+    "borderline_criteria": "Borderline criteria",
+    "pd_criteria": "PD criteria",
+    "n_pds": "Number of PDs",
+    "n_symptom_disorders": "Number of symptom disorders",
+    "sipp_self_control": "SIPP self-control",
+    "sipp_social_concordance": "SIPP social concordance",
+    "sipp_identity": "SIPP identity",
+    "sipp_relation": "SIPP relation",
+    "sipp_responsibility": "SIPP responsibility",
+    "eq5d_index": "EQ-5D index",
     "note": "Remarks",
 }
 Cell = str | float | dt.date | None
@@ -79,7 +102,7 @@ def _people(book: Workbook, view: DeliveryView, day: object) -> None:
     sheet = _sheet(book, view, "Patients", [*PEOPLE.values(), "Ward"])
     yes = {True: "yes", False: "no"}
     for number, person in enumerate(view.listed_people.select(list(PEOPLE)).iter_rows(named=True)):
-        cells = {**person, "mood": yes[person["mood"]], "paranoid": yes[person["paranoid"]]}
+        cells = {key: yes[value] if isinstance(value, bool) else value for key, value in person.items()}
         cells["therapist"] = f"Therapist {person['therapist']}"
         _row(sheet, number + 3, [*cells.values(), "East 2"], day)
 

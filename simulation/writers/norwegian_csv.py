@@ -26,6 +26,32 @@ TERMINATIONS = {
 }
 DATE = "%d.%m.%Y"
 MISSING = "999"
+DIAGNOSES = {
+    "borderline": "Borderline_PF",
+    "avoidant": "Unnvikende_PF",
+    "narcissistic": "Narsissistisk_PF",
+    "antisocial": "Antisosial_PF",
+    "obsessive_compulsive": "Tvangspreget_PF",
+    "dependent": "Avhengig_PF",
+    "pd_nos": "Uspesifisert_PF",
+    "anxiety": "Angstlidelse",
+    "ptsd": "PTSD",
+    "ocd": "OCD",
+    "adhd": "ADHD",
+    "eating": "Spiseforstyrrelse",
+    "substance": "Rusmiddellidelse",
+}
+COUNTS = {
+    "borderline_criteria": "Borderline_kriterier",
+    "pd_criteria": "PF_kriterier",
+    "n_pds": "Antall_PF",
+    "n_symptom_disorders": "Antall_symptomlidelser",
+    "sipp_self_control": "SIPP_selvkontroll",
+    "sipp_social_concordance": "SIPP_sosialt_samspill",
+    "sipp_identity": "SIPP_identitet",
+    "sipp_relation": "SIPP_relasjon",
+    "sipp_responsibility": "SIPP_ansvar",
+}
 FILES = {"gaf": "gaf", "wsas": "wsas", "bsi_18": "bsi18"}
 
 
@@ -57,6 +83,9 @@ def _patients(view: DeliveryView) -> pl.DataFrame:
         pl.col("mood").replace_strict(yes, return_dtype=pl.String).alias("Stemningslidelse"),
         pl.col("paranoid").replace_strict(yes, return_dtype=pl.String).alias("Paranoid_PF"),
         pl.col("work_months").cast(pl.String).alias("Arbeidsmåneder"),
+        *[pl.col(key).replace_strict(yes, return_dtype=pl.String).alias(name) for key, name in DIAGNOSES.items()],
+        *[pl.col(key).cast(pl.String).alias(name) for key, name in COUNTS.items()],
+        _decimal_comma(people["eq5d_index"].alias("EQ5D_indeks")),
         pl.col("note").alias("Merknad"),
         pl.lit("Poliklinikk").alias("Journalenhet"),
     )

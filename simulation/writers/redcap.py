@@ -15,6 +15,7 @@ import polars as pl
 from codebook.instrument import Instrument
 from codebook.redcap import DICTIONARY_COLUMNS
 from simulation.export import DeliveryView
+from simulation.intake import COUNTS
 from simulation.writers.common import Visits, answer_text, date_text, looked_up, visits_of
 
 EVENTS = (
@@ -35,8 +36,17 @@ MISSING = "-99"
 DATE = "%Y-%m-%d"
 UNVERIFIED_EVERY = 25
 """Every so many visits a form's status is 1 (unverified) and not 2 (complete)."""
-DISORDERS = {"1": "mood", "2": "anxiety"}
-PERSONALITY = {"1": "borderline", "2": "paranoid", "3": "avoidant"}
+DISORDERS = {"1": "mood", "2": "anxiety", "3": "ptsd", "4": "ocd", "5": "adhd", "6": "eating", "7": "substance"}
+PERSONALITY = {
+    "1": "borderline",
+    "2": "paranoid",
+    "3": "avoidant",
+    "4": "narcissistic",
+    "5": "antisocial",
+    "6": "obsessive_compulsive",
+    "7": "dependent",
+    "8": "pd_nos",
+}
 
 
 def write(folder: Path, view: DeliveryView, instruments: dict[str, Instrument]) -> None:
@@ -73,6 +83,8 @@ def _enrolment(view: DeliveryView, visits: Visits) -> list[pl.Series]:
         pl.col("termination").replace_strict(TERMINATION, default=None).alias("termination"),
         *ticks,
         pl.col("work_months").cast(pl.String).alias("work_months"),
+        *[pl.col(name).cast(pl.String) for name in COUNTS],
+        pl.col("eq5d_index").cast(pl.String),
         pl.col("note").alias("remarks"),
         pl.lit("B3").alias("ward_code"),
         pl.lit("2").alias("enrolment_complete"),
@@ -116,6 +128,8 @@ def _dictionary(view: DeliveryView, instruments: dict[str, Instrument]) -> str:
         _field("disorder", "enrolment", "checkbox", "Symptom disorders", choices=_choices(_swap(DISORDERS))),
         _field("personality", "enrolment", "checkbox", "Personality disorders", choices=_choices(_swap(PERSONALITY))),
         _field("work_months", "enrolment", "text", "Months in work or study, last year", "integer", "0", "12"),
+        *[_field(name, "enrolment", "text", name.replace("_", " ").capitalize(), "integer", "0") for name in COUNTS],
+        _field("eq5d_index", "enrolment", "text", "EQ-5D index", "number", "-0.594", "1"),
         _field("remarks", "enrolment", "notes", "Remarks"),
         _field("ward_code", "enrolment", "text", "Ward"),
     ]

@@ -28,6 +28,33 @@ TIMES = {
 }
 SEX = {"male": 1, "female": 2}
 TERMINATION = {"completed": 1, "drop_out": 2, "advised": 3, "referred": 4, "other": 5}
+DIAGNOSES = {
+    "borderline": "BPD",
+    "avoidant": "AVOIDANT",
+    "narcissistic": "NARCISS",
+    "antisocial": "ANTISOC",
+    "obsessive_compulsive": "OBSCOMP",
+    "dependent": "DEPENDENT",
+    "pd_nos": "PDNOS",
+    "anxiety": "ANXIETY",
+    "ptsd": "PTSD",
+    "ocd": "OCD",
+    "adhd": "ADHD",
+    "eating": "EATING",
+    "substance": "SUBSTANCE",
+}
+COUNTS = {
+    "borderline_criteria": "BPDCRIT",
+    "pd_criteria": "PDCRIT",
+    "n_pds": "NPD",
+    "n_symptom_disorders": "NDISORD",
+    "sipp_self_control": "SIPPSC",
+    "sipp_social_concordance": "SIPPSOC",
+    "sipp_identity": "SIPPID",
+    "sipp_relation": "SIPPREL",
+    "sipp_responsibility": "SIPPRES",
+}
+EQ5D = "EQ5DIND"
 PREFIX = {"wai_s": "WAIS", "wai_sr": "WAISR", "gaf": "GAF", "wsas": "WSAS", "bsi_18": "BSI"}
 USER_MISSING = {"wai_s": 99, "wai_sr": 99, "gaf": 0, "wsas": 99, "bsi_18": 9}
 GAF_PARTS = {1: "S", 2: "F", 3: "G"}
@@ -60,6 +87,8 @@ def _write_patients(path: Path, view: DeliveryView, label: str) -> None:
         pl.col("mood").cast(pl.Float64).alias("MOOD"),
         pl.col("paranoid").cast(pl.Float64).alias("PARANOID"),
         pl.col("work_months").cast(pl.Float64).alias("WORKMONTHS"),
+        *[pl.col(key).cast(pl.Float64).alias(name) for key, name in (DIAGNOSES | COUNTS).items()],
+        pl.col("eq5d_index").alias(EQ5D),
         pl.col("note").fill_null("").alias("NOTE"),
         pl.lit(1.0).alias("COHORT"),
     )
@@ -69,8 +98,11 @@ def _write_patients(path: Path, view: DeliveryView, label: str) -> None:
         "ENDED": {code: name.replace("_", "-") for name, code in TERMINATION.items()},
         "MOOD": yes,
         "PARANOID": yes,
+        **dict.fromkeys(DIAGNOSES.values(), yes),
     }
     labels = {"ID": "Study number", "NAME": "Name (made up)", "WORKMONTHS": "Months in work or study, last year"}
+    labels |= {name: key.replace("_", " ").capitalize() for key, name in (DIAGNOSES | COUNTS).items()}
+    labels[EQ5D] = "EQ-5D index"
     _save(path, people, label, labels, values, {})
 
 
@@ -124,7 +156,7 @@ def _save(
         column_labels=[labels.get(name, name.capitalize()) for name in frame.columns],
         variable_value_labels=values,
         missing_ranges=user_missing,
-        variable_format=dict.fromkeys(numeric, "F8.0"),
+        variable_format={name: "F8.2" if name == EQ5D else "F8.0" for name in numeric},
         row_compress=True,
     )
 

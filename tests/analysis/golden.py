@@ -22,7 +22,10 @@ FORMULAS = {
     "pattern_mixture_predictor": "{t} * {p} + {t} * nobs",
     "cells": "{t} * cell",
 }
-PREDICTORS = {"sim_wai": "pred", "sim_singular": "pred", "sim_schedule": "poor", "btheb_long": "btheb"}
+PREDICTORS = {
+    **{"sim_wai": "pred", "sim_singular": "pred", "sim_schedule": "poor", "btheb_long": "btheb"},
+    **{"orthodont": "female", "chickweight": "diet2 + {t} * diet3 + {t} * diet4"},
+}
 INTERCEPT_ONLY = {"means", "random_intercept"}
 
 
@@ -37,7 +40,7 @@ def read(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
 def formula(name: str, model: str, time: str) -> str:
     """Our formula of a reference model."""
     key = "growth" if model.startswith(("stratum", "only")) else model
-    return "y ~ " + FORMULAS[key].format(t=time, p=PREDICTORS.get(name, ""))
+    return "y ~ " + FORMULAS[key].format(t=time, p=PREDICTORS.get(name, "").format(t=time))
 
 
 def rows(frame: pd.DataFrame, model: str) -> pd.DataFrame:

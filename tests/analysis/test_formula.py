@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from assets.analysis.formula import FormulaError, fit_formula, parse_formula, to_json, to_rows
+from assets.analysis.fit_record import to_record, to_rows
+from assets.analysis.formula import FormulaError, fit_formula, parse_formula
 
 
 @pytest.mark.parametrize(
@@ -68,17 +69,19 @@ def test_fits_a_text_column_as_levels() -> None:
     result = fit_formula("y ~ month * arm", frame(), "person", "month", random="intercept", method="REML")
     assert [row["term"] for row in to_rows(result)] == ["intercept", "month", "arm[usual]", "month:arm[usual]"]
     assert to_rows(result)[1]["estimate"] == pytest.approx(0.1, abs=0.03)
-    assert result.method.startswith("REML, random intercept, statsmodels ")
+    assert result.method.startswith("REML, random intercept, profiled likelihood")
 
 
 def test_json_has_nulls_not_nan() -> None:
-    result = fit_formula("y ~ month", frame(), "person", "month", random="intercept", method="ML")
-    text = json.dumps(to_json(result), allow_nan=False)
-    read = json.loads(text)
-    assert read["estimates"][0]["df"] is None and read["var_slope"] is None and read["reason"] is None
-    assert read["n_observations"] == 160
+    result = fit_formula("y ~ month * arm", frame(), "person", "month", random="intercept", method="ML")
+    read = json.loads(json.dumps(to_record(result, "y ~ month * arm", "person", "month", "intercept"), allow_nan=False))
+    assert read["formula"] == "y ~ month * arm + (1 | person)"
+    assert list(read["fixef"]) == ["(Intercept)", "month", "armusual", "month:armusual"]
+    assert read["kenward_roger"] is None and read["AIC_SPSS_REML"] is None and read["reason"] is None
+    assert (read["n_obs"], read["n_groups"], read["re_cor"]) == (160, 40, [[1.0]])
     failed = fit_formula("y ~ month", frame().head(3), "person", "month", random="intercept", method="ML")
-    assert json.loads(json.dumps(to_json(failed), allow_nan=False))["reason"]
+    record = to_record(failed, "y ~ month", "person", "month", "intercept")
+    assert json.loads(json.dumps(record, allow_nan=False))["reason"]
 
 
 @pytest.mark.parametrize("change", [{"formula": "y ~ days"}, {"patient": "id"}, {"time": "t"}])

@@ -33,15 +33,20 @@ def published(pages: Pages, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(folder: Path, tmp_path: Path) -> dict[str, bytes]:
-    """Every file of a copy of the folder; packed ones unpacked, Parquet as text."""
+    """Every file of a copy of the folder; packed ones unpacked, Parquet as text.
+
+    PNG and PDF are pictures of the SVG beside them, which is searched; their compressed bytes say anything.
+    """
     copy = tmp_path / folder.name
     shutil.copytree(folder, copy)
     found: dict[str, bytes] = {}
     for path in sorted(path for path in copy.rglob("*") if path.is_file()):
         name = str(path.relative_to(copy))
-        if path.suffix == ".xlsx":
+        if path.suffix in (".png", ".pdf"):
+            assert path.with_suffix(".svg").is_file()
+        elif path.suffix in (".xlsx", ".docx"):
             packed = zipfile.ZipFile(path)
-            found |= {f"{name}/{part}": packed.read(part) for part in packed.namelist()}
+            found |= {f"{name}/{part}": packed.read(part) for part in packed.namelist() if not part.endswith(".png")}
         elif path.suffix == ".parquet":
             found[name] = pl.read_parquet(path).write_csv().encode()
         else:

@@ -11,7 +11,9 @@ import yaml
 
 from codebook.library import load_instruments
 from simulation.answers import Forms, fill_in
-from simulation.population import DISCHARGE, Floats, Population, draw_population
+from simulation.drawing import Floats
+from simulation.intake import draw_intake
+from simulation.population import DISCHARGE, Population, draw_population
 
 PUBLISHED: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parent.parent / "data" / "published.yaml").read_text(encoding="utf-8")
@@ -128,6 +130,23 @@ def test_who_they_are_by_outcome(population: Population) -> None:
         assert years.mean() == pytest.approx(mean, abs=0.7)
         assert years.std() == pytest.approx(sd, abs=0.7)
         assert years.min() > 16
+
+
+def test_what_is_written_down_at_intake_looks_like_table_2(population: Population) -> None:
+    intake = draw_intake(population, 20)
+    for group, members in enumerate((~population.is_poor, population.is_poor)):
+        part = intake.filter(members)
+        for name, shares in PUBLISHED["table_2_pct"].items():
+            assert 100 * part[name].mean() == pytest.approx(shares[group], abs=0.2), name
+        for name, moments in PUBLISHED["table_2_mean_sd"].items():
+            mean, sd = moments[group]
+            assert part[name].mean() == pytest.approx(mean, abs=0.12 * sd), name
+            assert part[name].std() == pytest.approx(sd, rel=0.12 if name != "n_pds" else 0.5), name
+        known = part["work_months"].drop_nulls()
+        assert 100 * (known == 0).mean() == pytest.approx(PUBLISHED["no_work_pct_by_outcome"][group], abs=2)
+    five = intake["borderline_criteria"].to_numpy() >= 5
+    assert (five == population.is_borderline).all(), "five criteria or more are the diagnosis"
+    assert intake["eq5d_index"].null_count() > 0 and intake["sipp_identity"].null_count() > 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Counts with an exposure: generalised linear models, estimating equations and mixed models, rates and rate ratios."""

@@ -1,0 +1,1 @@
+"""Process: effects within and between patients, lags, paths, mediation, and dropout that depends on what is unseen."""

@@ -1,0 +1,103 @@
+"""Rows of `results.*` with what may not leave the network taken out, cell by cell.
+
+What belongs here: which columns count patients, and what goes with a count that is too small. What does not: the rule
+itself (`disclosure`), or layout.
+
+Three rules. A row whose number of patients is below the minimum loses all its numbers. A part of a whole (a category of
+a variable, a category of change) takes the other parts with it, and the same parts of other groups where everybody's
+are printed, too, since they would give it away by subtraction; and a test of that variable goes with them. Where only
+the number of missing values is small, the number of valid ones is not printed, and a share is rounded to whole per
+cent. Minima and maxima are single patients' values and are never published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from assets.publishing.disclosure import Disclosure
+
+PATIENTS = ("n", "n_patients", "n_subjects")
+"""Columns that count the patients (or other persons) a row rests on."""
+OF_PERSONS = ("minimum", "maximum")
+NOT_OF_PATIENTS = ("universe", "at_months", "threshold", "cutoff", "n_items", "n_raters", "n_resamples", "minimum_n")
+"""Numbers that a declaration or an instrument gives; they stay where a row is held back."""
+PARTS = {
+    "results.description": (("count", "n_valid"),),
+    "results.reliable_change": (("n", "n_total"),),
+    "results.agreement": (("n_positive", "n"), ("n_both", "n_positive"), ("n_agree", "n")),
+}
+"""Tables whose rows are parts of a whole: columns of the part and of the whole."""
+WHOLES = {
+    "results.agreement": ("procedure",),
+    "results.description": ("procedure", "variable", "occasion"),
+    "results.reliable_change": ("procedure", "outcome", "method"),
+}
+"""What the parts of one whole have in common, over all groups."""
+MARK = "is_suppressed"
+
+
+def withheld(table: str, frame: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
+    """The same rows with `is_suppressed`, numbers of small groups null.
+
+    Args:
+        table: `results.<name>`.
+        frame: rows of one procedure.
+        rule: the network's minimum.
+    """
+    frame = frame.drop(name for name in OF_PERSONS if name in frame.columns)
+    is_small = pl.lit(value=False)
+    for name in PATIENTS:
+        if name in frame.columns:
+            is_small |= _is_small(pl.col(name), rule)
+    if table in PARTS:
+        for part, whole in PARTS[table]:
+            is_small |= _is_small(pl.col(part), rule) | _is_small(pl.col(whole) - pl.col(part), rule)
+        if "n_valid" in frame.columns:
+            is_small |= _is_small(pl.col("n_valid"), rule)
+        frame = frame.with_columns(is_small.fill_null(value=False).alias(MARK))
+        frame = _spread(frame, [name for name in WHOLES[table] if name in frame.columns])
+    else:
+        frame = frame.with_columns(is_small.fill_null(value=False).alias(MARK))
+    frame = _without_numbers(frame, pl.col(MARK))
+    return _valid_counts(frame, rule) if "n_valid" in frame.columns and "n_total" in frame.columns else frame
+
+
+def tests_of_hidden(tests: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
+    """Tests between groups without the numbers of variables whose description is held back."""
+    hidden = described.filter(pl.col(MARK))["variable"].unique().to_list()
+    is_hidden = pl.col(MARK) | pl.col("variable").is_in(hidden)
+    return _without_numbers(tests, is_hidden).with_columns(is_hidden.alias(MARK))
+
+
+def _spread(frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Hidden parts hide the other parts of their whole; the same parts of other groups where everybody is printed too.
+
+    Without everybody's numbers, one group's cannot be found by subtraction from another's.
+    """
+    if "group_level" not in frame.columns:
+        return frame.with_columns(pl.col(MARK).any().over(keys).alias(MARK))
+    level = pl.col("group_level")
+    has_total = (level.is_null().any() & level.is_not_null().any()).over(keys)
+    everywhere, here = pl.col(MARK).any().over(keys), pl.col(MARK).any().over([*keys, "group_level"])
+    return frame.with_columns(pl.when(has_total).then(everywhere).otherwise(here).alias(MARK))
+
+
+def _is_small(n: pl.Expr, rule: Disclosure) -> pl.Expr:
+    return (n > 0) & (n < rule.minimum)
+
+
+def _without_numbers(frame: pl.DataFrame, is_hidden: pl.Expr) -> pl.DataFrame:
+    numbers = [n for n, kind in frame.schema.items() if kind.is_numeric() and n not in NOT_OF_PATIENTS]
+    return frame.with_columns(pl.when(is_hidden).then(None).otherwise(pl.col(name)).alias(name) for name in numbers)
+
+
+def _valid_counts(frame: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
+    """Without the number of valid values where the number of missing ones is small."""
+    few_missing = _is_small(pl.col("n_total") - pl.col("n_valid"), rule).fill_null(value=False)
+    hidden: Sequence[str] = [name for name in ("n_valid", "count") if name in frame.columns]
+    changed = [pl.when(few_missing).then(None).otherwise(pl.col(name)).alias(name) for name in hidden]
+    if "pct" in frame.columns:
+        changed.append(pl.when(few_missing).then(pl.col("pct").round(0)).otherwise(pl.col("pct")).alias("pct"))
+    return frame.with_columns(changed)

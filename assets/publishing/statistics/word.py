@@ -1,0 +1,240 @@
+"""A printed table, or all tables and figures of an analysis, as a Word document with stable bytes.
+
+What belongs here: python-docx, its styles, and what would change from run to run. What does not: any number or word.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assets.publishing.statistics.table import PaperTable
+
+FONT = "Times New Roman"
+WIDE = 6
+"""Tables with more columns than this are laid on the side."""
+FIRST_ZIP_DAY = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class NumberedTable:
+    """A table and what it is called (`Table 3`)."""
+
+    number: str
+    table: PaperTable
+
+
+@dataclass(frozen=True)
+class NumberedFigure:
+    """A figure as PNG, with its caption and a description for readers who do not see it."""
+
+    number: str
+    title: str
+    note: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class About:
+    """What stands in a document's properties and under its title."""
+
+    title: str
+    network: str
+    day: dt.date
+    is_synthetic: bool
+
+
+def write_document(
+    path: Path,
+    about: About,
+    tables: Sequence[NumberedTable],
+    figures: Sequence[NumberedFigure] = (),
+    methods: Sequence[str] = (),
+) -> None:
+    """Write `path`: methods first where there are any, then tables, then figures, each on a page of its own."""
+    import docx
+
+    document: Any = docx.Document()
+    _styles(document)
+    _properties(document, about)
+    is_wide = any(len(entry.table.columns) > WIDE for entry in tables)
+    _page(document.sections[0], is_wide=is_wide)
+    if about.is_synthetic:
+        _text(document.sections[0].footer.paragraphs[0], "Synthetic data: no real patient is behind any number here.")
+    if methods:
+        _text(document.add_paragraph(), "Method", is_bold=True)
+        for paragraph in methods:
+            _text(document.add_paragraph(), paragraph)
+    for place, entry in enumerate(tables):
+        if place or methods:
+            document.add_page_break()
+        _table(document, entry)
+    for figure in figures:
+        document.add_page_break()
+        _figure(document, figure)
+    stored = io.BytesIO()
+    document.save(stored)
+    path.write_bytes(_stable(stored.getvalue()))
+
+
+def _styles(document: Any) -> None:
+    from docx.oxml.ns import qn
+    from docx.shared import Pt
+
+    normal = document.styles["Normal"]
+    normal.font.name, normal.font.size = FONT, Pt(11)
+    normal.element.rPr.rFonts.set(qn("w:eastAsia"), FONT)
+    normal.paragraph_format.space_after = Pt(4)
+
+
+def _properties(document: Any, about: About) -> None:
+    own = document.core_properties
+    day = dt.datetime.combine(about.day, dt.time())
+    own.created = own.modified = own.last_printed = day
+    own.title, own.author, own.last_modified_by, own.revision = about.title, about.network, "Concord", 1
+    own.comments = "Synthetic data" if about.is_synthetic else ""
+
+
+def _page(section: Any, *, is_wide: bool) -> None:
+    from docx.enum.section import WD_ORIENT
+    from docx.shared import Cm
+
+    long, short = Cm(29.7), Cm(21)
+    section.orientation = WD_ORIENT.LANDSCAPE if is_wide else WD_ORIENT.PORTRAIT
+    section.page_width, section.page_height = (long, short) if is_wide else (short, long)
+    for side in ("left_margin", "right_margin", "top_margin", "bottom_margin"):
+        setattr(section, side, Cm(2))
+
+
+def _text(paragraph: Any, text: str, *, is_bold: bool = False, is_italic: bool = False, size: float = 0) -> Any:
+    from docx.shared import Pt
+
+    run = paragraph.add_run(text)
+    run.bold, run.italic = is_bold or None, is_italic or None
+    if size:
+        run.font.size = Pt(size)
+    return run
+
+
+def _table(document: Any, entry: NumberedTable) -> None:
+    table = entry.table
+    heading = document.add_paragraph()
+    heading.paragraph_format.keep_with_next = True
+    _text(heading, entry.number, is_bold=True)
+    title = document.add_paragraph()
+    title.paragraph_format.keep_with_next = True
+    _text(title, table.title, is_italic=True)
+    if table.problem:
+        _text(document.add_paragraph(), table.problem)
+    if table.rows:
+        _grid(document, table)
+    for place, note in enumerate(table.notes):
+        paragraph = document.add_paragraph()
+        if place == 0:
+            paragraph.paragraph_format.space_before = _points(4)
+            _text(paragraph, "Note. ", is_italic=True, size=9.5)
+        _text(paragraph, note, size=9.5)
+
+
+def _points(size: float) -> Any:
+    from docx.shared import Pt
+
+    return Pt(size)
+
+
+def _grid(document: Any, table: PaperTable) -> None:
+    n_heads, width = len(table.head), 1 + len(table.columns)
+    grid = document.add_table(rows=n_heads + len(table.rows), cols=width)
+    grid.autofit = True
+    rows = [list(row.cells) for row in grid.rows]
+    spans = [*enumerate(table.head)]
+    taken: set[int] = set()
+    for line, headings in spans:
+        place = 0
+        for heading in headings:
+            while line == 1 and place in taken:
+                place += 1
+            first, last = rows[line][place], rows[line + heading.n_rows - 1][place + heading.n_columns - 1]
+            cell = first if first is last else first.merge(last)
+            _fill(cell.paragraphs[0], heading.text, is_number=heading.is_number)
+            if heading.n_rows > 1:
+                taken.add(place)
+            place += heading.n_columns
+    for line, row in enumerate(table.rows, start=n_heads):
+        _fill(rows[line][0].paragraphs[0], row.label, is_number=False, is_bold=row.is_heading, indent=row.is_indented)
+        for place, cell in enumerate(row.cells, start=1):
+            _fill(rows[line][place].paragraphs[0], cell.printed, is_number=table.columns[place - 1].is_number)
+    _border(rows[0], "top")
+    _border(rows[n_heads - 1], "bottom")
+    _border(rows[-1], "bottom")
+    for row in list(grid.rows)[:n_heads]:
+        _repeat(row)
+
+
+def _fill(paragraph: Any, text: str, *, is_number: bool, is_bold: bool = False, indent: bool = False) -> None:
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
+
+    paragraph.paragraph_format.space_after = _points(1)
+    if is_number:
+        paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
+    if indent:
+        paragraph.paragraph_format.left_indent = _points(10)
+    if text:
+        _text(paragraph, text, is_bold=is_bold, size=9.5)
+
+
+def _border(cells: Sequence[Any], side: str) -> None:
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    for element in dict.fromkeys(cell._tc for cell in cells):
+        properties = element.get_or_add_tcPr()
+        borders = properties.find(qn("w:tcBorders"))
+        if borders is None:
+            borders = OxmlElement("w:tcBorders")
+            properties.append(borders)
+        line = OxmlElement(f"w:{side}")
+        for key, value in (("val", "single"), ("sz", "6"), ("space", "0"), ("color", "000000")):
+            line.set(qn(f"w:{key}"), value)
+        borders.append(line)
+
+
+def _repeat(row: Any) -> None:
+    """A heading row comes again on every page that the table runs over."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    mark = OxmlElement("w:tblHeader")
+    mark.set(qn("w:val"), "true")
+    row._tr.get_or_add_trPr().append(mark)
+
+
+def _figure(document: Any, figure: NumberedFigure) -> None:
+    _text(document.add_paragraph(), figure.number, is_bold=True)
+    _text(document.add_paragraph(), figure.title, is_italic=True)
+    section = document.sections[0]
+    width = section.page_width - section.left_margin - section.right_margin
+    shown = document.add_picture(io.BytesIO(figure.png))
+    scale = min(1.0, width / shown.width)
+    shown.height, shown.width = int(shown.height * scale), int(shown.width * scale)
+    described = shown._inline.docPr
+    described.set("descr", f"{figure.title}. {figure.note}")
+    paragraph = document.add_paragraph()
+    _text(paragraph, "Note. ", is_italic=True, size=9.5)
+    _text(paragraph, figure.note, size=9.5)
+
+
+def _stable(content: bytes) -> bytes:
+    """The same parts in the same order, without the time at which they were packed."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in sorted(old.namelist(), key=lambda part: (part != "[Content_Types].xml", part)):
+            entry = zipfile.ZipInfo(name, FIRST_ZIP_DAY)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+            new.writestr(entry, old.read(name))
+    return made.getvalue()

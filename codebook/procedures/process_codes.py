@@ -1,0 +1,40 @@
+"""Declaration of process codes: how often a code is given in the coded moments of a session, and its trend.
+
+What belongs here: instrument, codes, what a rate is by. What does not: estimation (`assets.analysis.counts`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from codebook.instrument import Rater
+from codebook.procedures.base import ProcedureBase
+from codebook.procedures.counts import CountModel
+
+
+class ProcessCodes(ProcedureBase, CountModel):
+    """Codes of an instrument whose assessment is one coded moment (clip) of a session.
+
+    Rates per session and code; the trend is the declared count model of a session's counts on the session's number.
+    """
+
+    kind: Literal["process_codes"]
+    instrument: str = "omi"
+    codes: tuple[str, ...] = Field(min_length=1)
+    """Scales that are counts (`focusing`, `total_positive`)."""
+    rater: Rater = "observer"
+    exposure: str | None = None
+    """Scale that is the exposure (`minutes`); None: the number of coded moments."""
+    sessions: Literal["dates", "order"] = "dates"
+    """dates: the session held on the day of the assessment (`harmonised.session`). order: a course's days of assessment
+    (else its months) are its sessions 1, 2, 3 …"""
+    minimum_sessions: int = Field(default=3, ge=2)
+    """Sessions that some patients must have for a trend."""
+
+    @model_validator(mode="after")
+    def _suits(self) -> Self:
+        if self.exposure in self.codes:
+            raise ValueError("exposure: a code cannot be its own exposure")
+        return self
