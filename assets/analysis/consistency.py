@@ -116,7 +116,7 @@ def omega(answers: Floats, n_resamples: int, seed: int, minimum: int = 30) -> Om
     if k < 3:
         raise NotEstimableError(f"omega needs 3 items or more; the scale has {k}")
     if n < max(minimum, k + 1):
-        raise NotEstimableError(f"{n} forms are complete; omega needs {max(minimum, k + 1)}")
+        raise NotEstimableError(f"fewer than {max(minimum, k + 1)} forms are complete")
     if (np.ptp(complete, axis=0) == 0).any():
         raise NotEstimableError("an item has the same answer on every complete form")
     centred = complete - complete.mean(axis=0)

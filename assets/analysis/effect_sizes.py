@@ -90,7 +90,7 @@ def pre_post(declared: PrePost, room: Room) -> Found:
 
 
 def _still_open(room: Room, episodes: set[str]) -> str | None:
-    """How many of those without a value at the end have no date of discharge: they may be in treatment still."""
+    """Whether those without a value at the end are all drop-outs, or some may be in treatment still."""
     import duckdb
 
     if not episodes:
@@ -99,9 +99,10 @@ def _still_open(room: Room, episodes: set[str]) -> str | None:
         known = room.connection.execute("select episode_id, discharge_date from harmonised.episode").df()
     except duckdb.CatalogException:
         return None
-    n_open = int(known.loc[known["episode_id"].isin(episodes), "discharge_date"].isna().sum())
-    said = f"{len(episodes)} courses begin without ending in one of the measures (drop-outs)"
-    return f"{said}; {n_open} of them have no discharge date and may be in treatment still"
+    # without the number, which could be one of a few
+    if not known.loc[known["episode_id"].isin(episodes), "discharge_date"].isna().any():
+        return None
+    return "some courses without a value at the end have no discharge date and may be in treatment still"
 
 
 def _levels(panel: pd.DataFrame, by: str | None) -> list[tuple[str, pd.DataFrame]]:
@@ -121,7 +122,7 @@ def _completers(found: Found, row: dict[str, Any], at: Occasions, declared: PreP
     n = len(before)
     if n < 2:
         raise NotEstimableError(
-            f"{n} courses have '{row['outcome']}' at {declared.before} and at {declared.after}; 2 are needed"
+            f"fewer than 2 courses have '{row['outcome']}' at {declared.before} and at {declared.after}"
         )
     shared = row | {"sample": "both_occasions", "n": n, "n_before": n, "n_after": n}
     shared |= _described(before, after) | _paired_test(before, after)

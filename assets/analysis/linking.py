@@ -104,10 +104,9 @@ def _link_scale(
     n_both = len(pair[0].index.intersection(pair[1].index))
     row = row | {"n_from": n_from, "n_to": n_to, "n_both": n_both}
     if min(n_from, n_to) < declared.minimum_n:
-        raise NotEstimableError(
-            f"{n_from} complete forms of {declared.from_instrument} and {n_to} of {declared.to_instrument}; "
-            f"{declared.minimum_n} of each are asked for"
-        )
+        forms = f"{declared.from_instrument} or of {declared.to_instrument}"
+        found.add(TABLE, **row, reason=f"fewer than {declared.minimum_n} complete forms of {forms}")
+        return
     flat = [name for frame in pair for name in ("score", "anchor") if float(np.ptp(frame[name])) == 0]
     if flat:
         raise NotEstimableError(f"the {flat[0]} of one form is the same for everyone")

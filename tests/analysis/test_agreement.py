@@ -179,7 +179,7 @@ def test_pearson_is_that_of_r(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("ratings", "reason"),
     [
-        (np.array([[1.0, 2.0]]), "1 object was rated"),
+        (np.array([[1.0, 2.0]]), "fewer than 2 objects were rated"),
         (np.array([[1.0], [2.0]]), "only one rater"),
         (np.array([[1.0, np.nan], [np.nan, 2.0]]), "no object has two ratings"),
         (np.ones((5, 2)), "all ratings are the same"),
@@ -269,9 +269,9 @@ def test_what_was_not_rated_has_a_reason(warehouse: duckdb.DuckDBPyConnection) -
         "the codebook has no scale 'omi_2.total'",
     ]
     few = rows(warehouse, minimum_objects=30)
-    assert few["reason"].tolist() == ["20 objects have two ratings or more; 30 are asked for"]
+    assert few["reason"].tolist() == ["fewer than 30 objects have two ratings or more"]
     therapist = rows(warehouse, raters="rater", ratings=[DECLARED["ratings"][0] | {"by": ["observer", "therapist"]}])  # type: ignore[index]
-    assert "0 objects have two ratings" in therapist["reason"].iloc[0]
+    assert "fewer than 5 objects have two ratings" in therapist["reason"].iloc[0]
 
 
 def test_a_rater_twice_counts_once_and_is_told(warehouse: duckdb.DuckDBPyConnection) -> None:

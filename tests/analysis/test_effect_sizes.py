@@ -156,8 +156,9 @@ def test_drop_outs_that_may_be_in_treatment_are_told() -> None:
                 case when n < 3 then date '2020-01-01' end as discharge_date from range(4) as t(n)
         """)
         said, _ = run(analysis(PRE_POST), frame, connection)
-    assert said["note"].startswith("2 courses begin without ending")
-    assert said["note"].endswith("1 of them have no discharge date and may be in treatment still")
+    assert (
+        said["note"] == "some courses without a value at the end have no discharge date and may be in treatment still"
+    )
     assert run(analysis(PRE_POST), frame)[0]["note"] is None
 
 
@@ -180,9 +181,9 @@ def test_levels_stand_beside_everybody(trial: pd.DataFrame) -> None:
 
 def test_what_cannot_be_said_has_a_reason() -> None:
     few = rows(panel([1.0], [2.0]), PRE_POST)
-    assert few["reason"].str.contains("1 courses have 'score' at baseline and at discharge; 2 are needed").all()
+    assert few["reason"].str.contains("fewer than 2 courses have 'score' at baseline and at discharge").all()
     none = rows(panel([1.0, 2.0], [None, None]), PRE_POST)
-    assert none["reason"].str.contains("0 courses").all()
+    assert none["reason"].str.contains("fewer than 2 courses").all()
     same = both(panel([1.0, 2.0, 3.0], [2.0, 3.0, 4.0]))
     assert same.loc["d_z", "reason"] == "the change is the same for everyone" and pd.isna(same.loc["d_z", "estimate"])
     assert same.loc["d_av", "estimate"] == pytest.approx(1.0)
