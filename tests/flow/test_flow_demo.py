@@ -246,6 +246,27 @@ def test_every_table_of_the_paper_has_its_numbers(demo: Flow) -> None:
     assert demo.rows("select count(kappa) from results.agreement") == [(6,)]
 
 
+def test_every_declared_procedure_of_the_measures_has_rows(demo: Flow) -> None:
+    declared = {procedure.name for procedure in load_library(demo.root).analyses["measures"].procedures}
+    said = demo.rows("select procedure, reason from results.procedure where analysis = 'measures'")
+    assert {row[0] for row in said} == declared and all(row[1] is None for row in said)
+    for table in ("effect_size", "reliability", "reliable_change", "linking"):
+        found = demo.rows(f"select count(*), count(reason) from results.{table} where analysis = 'measures'")
+        assert int(str(found[0][0])) > 0 and found[0][1] == 0, table
+
+
+def test_counts_of_reliable_change_are_those_of_the_patients(demo: Flow) -> None:
+    counted = demo.rows(
+        "select outcome, method, cutoff_kind, category, n from results.reliable_change "
+        "where classification = 'clinical_significance' and n > 0 order by all"
+    )
+    patients = demo.rows(
+        "select outcome, method, cutoff_kind, significance_class, count(*) from analysis.reliable_change "
+        "group by all order by all"
+    )
+    assert counted == patients and len(counted) > 40
+
+
 def test_scores_say_on_how_many_items_they_rest(demo: Flow) -> None:
     assert demo.rows(
         "select count(*) from harmonised.scale_score "
