@@ -50,19 +50,13 @@ def test_every_declared_model_has_a_table_and_a_figure(public: Path) -> None:
             assert len([*(public / "tables" / analysis).glob(f"*{suffix}")]) == 1, analysis
     drawn = ("alliance_trajectory", "outcomes_trajectory", "measures_change_forest", "measures_multiverse_gaf_curve")
     for suffix, head in ((".svg", b"<svg"), (".pdf", b"%PDF-"), (".png", b"\x89PNG")):
-        for stem in (
-            "alliance_trajectory",
-            "outcomes_trajectory",
-            "measures_change_forest",
-            "measures_multiverse_gaf_curve",
-        ):
+        for stem in drawn:
             assert (public / "figures" / f"{stem}{suffix}").read_bytes().startswith(head)
 
 
 def test_groups_stand_side_by_side_as_in_table_two(public: Path) -> None:
-    found = next(
-        table for table in tables(public / "analyses" / "measures.html") if "patients" in str(table.attributes)
-    )
+    page = public / "analyses" / "measures.html"
+    found = next(table for table in tables(page) if "patients" in str(table.attributes))
     assert found.head[:2] == ["Variable", "M (SD) or valid %"]
     assert "Good outcome (n = 31)" in found.head
     assert [cells for _, cells in found.rows] == [

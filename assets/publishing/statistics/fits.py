@@ -86,8 +86,12 @@ def fit_blocks(
         labels: covariate → words.
     """
     found = []
+    evidence = _by_fit(results, analysis.name)
     for item, terms in zip(fitted, term_table(fitted, labels), strict=True):
-        own = _of(results, analysis.name, item) if item.is_shown else {}
+        key = (item.outcome, item.model.name)
+        parts, compared, checked, judged = (
+            evidence.get((name, *key), []) if item.is_shown else [] for name in EVIDENCE
+        )
         found.append(
             FitBlock(
                 anchor(analysis.name, item.outcome, item.model.name),
@@ -100,10 +104,10 @@ def fit_blocks(
                 tuple(
                     table
                     for table in (
-                        _components(item, own.get("results.variance_component", [])),
-                        _comparisons(analysis, own.get("results.comparison", [])),
-                        _checks(own.get("results.reference_check", [])),
-                        _diagnostics(own.get("results.diagnostic", [])),
+                        _components(item, parts),
+                        _comparisons(analysis, compared),
+                        _checks(checked),
+                        _diagnostics(judged),
                     )
                     if table.rows
                 ),
@@ -116,13 +120,18 @@ def fit_blocks(
 Rows = list[dict[str, Any]]
 
 
-def _of(results: Mapping[str, pl.DataFrame], analysis: str, item: Fitted) -> dict[str, Rows]:
-    found = {}
-    for name in ("variance_component", "comparison", "reference_check", "diagnostic"):
+EVIDENCE = ("variance_component", "comparison", "reference_check", "diagnostic")
+"""Tables with rows for each model and outcome."""
+
+
+def _by_fit(results: Mapping[str, pl.DataFrame], analysis: str) -> dict[tuple[str, str, str], Rows]:
+    """Rows of an analysis by table, outcome and model."""
+    found: dict[tuple[str, str, str], Rows] = {}
+    for name in EVIDENCE:
         frame = results.get(f"results.{name}")
         if frame is not None and frame.height:
-            is_own = (pl.col("analysis") == analysis) & (pl.col("outcome") == item.outcome)
-            found[f"results.{name}"] = frame.filter(is_own & (pl.col("model") == item.model.name)).to_dicts()
+            for row in frame.filter(pl.col("analysis") == analysis).iter_rows(named=True):
+                found.setdefault((name, row["outcome"], row["model"]), []).append(row)
     return found
 
 

@@ -220,7 +220,6 @@ def _figure(
 ) -> DrawnFigure:
     import vl_convert
 
-    datasets = data | {MARKS: [{}]}
-    panel = vl_convert.vegalite_to_svg(complete(chart, datasets))
-    whole = vl_convert.vegalite_to_svg(complete(chart | {"title": title}, datasets, PAPER))
-    return DrawnFigure(name, title, caption, (DrawnPanel("", themed(panel, sentence)),), whole)
+    svg = vl_convert.vegalite_to_svg(complete(chart, data | {MARKS: [{}]}, PAPER))
+    panel = themed(svg.replace(f'fill="{PAPER}"', 'fill="none"', 1), sentence)
+    return DrawnFigure(name, title, caption, (DrawnPanel("", panel),), svg)

@@ -83,15 +83,26 @@ def procedures(
 ) -> list[Procedure]:
     """Every declared procedure in declared order, whether it has a result or not; `occasions` are key → label."""
     said = {row["procedure"]: row for row in _of(results.get("results.procedure"), analysis.name).to_dicts()}
-    return [_procedure(analysis, declared, said.get(declared.name), results, panel, rule, occasions)
-            for declared in analysis.procedures]  # fmt: skip
+    parts = {name: _by_name(frame, analysis.name) for name, frame in results.items() if name not in NO_ROWS_OF_ITS_OWN}
+    return [
+        _procedure(
+            analysis,
+            declared,
+            said.get(declared.name),
+            {name: by_name[declared.name] for name, by_name in parts.items() if declared.name in by_name},
+            panel,
+            rule,
+            occasions,
+        )
+        for declared in analysis.procedures
+    ]
 
 
 def _procedure(
     analysis: Analysis,
     declared: ProcedureBase,
     said: Mapping[str, Any] | None,
-    results: Mapping[str, pl.DataFrame],
+    found: Mapping[str, pl.DataFrame],
     panel: pl.DataFrame | None,
     rule: Disclosure,
     occasions: Mapping[str, str],
@@ -99,12 +110,7 @@ def _procedure(
     row = said or {"reason": "no result"}
     refused = None if panel is None else rule.refuses_cells(panel, sorted(declared.columns()))
     tables: dict[str, pl.DataFrame] = {}
-    for name, frame in results.items():
-        if name in NO_ROWS_OF_ITS_OWN:
-            continue
-        own = _of(frame, analysis.name, declared.name)
-        if own.is_empty():
-            continue
+    for name, own in found.items():
         is_refused = refused is not None and name in GROUPED
         tables[name] = withheld(name, own, Disclosure(EVERYTHING) if is_refused else rule)
     if {"results.description", "results.group_test"} <= tables.keys():
@@ -151,12 +157,19 @@ def contrasts_of_models(
     return found
 
 
+def _by_name(frame: pl.DataFrame, analysis: str) -> dict[str, pl.DataFrame]:
+    """Rows of an analysis by the procedure (or model) that they are of."""
+    column = next((name for name in ("procedure", "model") if name in frame.columns), None)
+    if column is None or "analysis" not in frame.columns:
+        return {}
+    own = frame.filter(pl.col("analysis") == analysis)
+    parts = own.partition_by(column, as_dict=True, maintain_order=True)
+    return {str(key[0]): part for key, part in parts.items()}
+
+
 def _of(frame: pl.DataFrame | None, analysis: str, procedure: str | None = None) -> pl.DataFrame:
-    """Rows of an analysis, and of one procedure (which a table of models names in `model`)."""
+    """Rows of an analysis, and of one procedure or model."""
     if frame is None or "analysis" not in frame.columns:
         return pl.DataFrame()
     found = frame.filter(pl.col("analysis") == analysis)
-    if procedure is None:
-        return found
-    column = next((name for name in ("procedure", "model") if name in frame.columns), None)
-    return pl.DataFrame() if column is None else found.filter(pl.col(column) == procedure)
+    return found if procedure is None else found.filter(pl.col("procedure") == procedure)
