@@ -22,14 +22,14 @@ Place = tuple[Location, str]
 
 
 class Model(Declared):
-    """One mixed model per outcome. Terms name panel columns; `a:b` is a product.
+    """One mixed model per outcome. Terms name panel columns; `a:b` is a product; none: the mean alone.
 
     A text column stands for a 0/1 column for each level but its reference: `cell[poor_with]`.
     """
 
     name: Name
     label: str
-    terms: tuple[str, ...] = Field(min_length=1)
+    terms: tuple[str, ...] = ()
     random: Literal["intercept", "intercept_and_slope"] = "intercept_and_slope"
     reference: Name | None = None
     """Refitted on this model's own rows, so that AIC, explained variance and the likelihood ratio compare the same."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from codebook.instrument import Fact, Instrument, Scale, Status, Version
+from codebook.psychometrics import norm_ids, reliability_ids
 
 Kind = Literal[
     "key", "version", "reversal", "scale", "missing rule", "cut-off", "value set", "rescaling", "norm", "reliability"
@@ -262,15 +263,19 @@ def _together(instrument: Instrument, rule: Callable[[Scale], tuple[object, ...]
 def _norms(instrument: Instrument) -> list[Statement]:
     labels = {scale.key: scale.label for scale in instrument.scales}
     found: list[Statement] = []
-    for norm in instrument.norms:
+    for name, norm in norm_ids(instrument).items():
         numbers = [f"n = {norm.n}"] if norm.n is not None else []
         numbers += [f"mean {number_text(norm.mean)}"] if norm.mean is not None else []
         numbers += [f"SD {number_text(norm.sd)}"] if norm.sd is not None else []
         text = f"{norm.sample}: {', '.join(numbers)}" if numbers else norm.sample
-        found.append(_stated("norm", labels.get(norm.scale or "", ""), _upper(text), norm, norm.note))
-    for known in instrument.reliability:
+        # named where it holds a number that a declared analysis can use
+        key = name if norm.sd is not None and norm.mean is not None else ""
+        found.append(_stated("norm", labels.get(norm.scale or "", ""), _upper(text), norm, norm.note, key, key or None))
+    for name, known in reliability_ids(instrument).items():
         text = known.kind if known.value is None else f"{known.kind}: {number_text(known.value)}"
-        found.append(_stated("reliability", labels.get(known.scale or "", ""), _upper(text), known, known.note))
+        key = name if known.value is not None else ""
+        of = labels.get(known.scale or "", "")
+        found.append(_stated("reliability", of, _upper(text), known, known.note, key, key or None))
     return found
 
 

@@ -60,12 +60,18 @@ def explained(fitted: MixedModelFit, reference: MixedModelFit, variance: str) ->
             return None, f"{which} was not fitted: {one.reason}"
     if fitted.n_observations != reference.n_observations:
         return None, "the reference has other columns with missing values, so other rows"
-    own, before = getattr(fitted, variance), getattr(reference, variance)
+    assert reference.var_residual is not None
+    return share_of(getattr(fitted, variance), getattr(reference, variance), reference.var_residual, variance)
+
+
+def share_of(
+    own: float | None, before: float | None, residual: float, variance: str
+) -> tuple[float | None, str | None]:
+    """The same from the two variances (slopes per month) and the reference's residual variance."""
     what = "intercept" if variance == "var_intercept" else "slope"
     if own is None or before is None:
         return None, f"there is no random {what} in both models"
-    assert reference.var_residual is not None
-    if before <= SINGULAR_TOLERANCE**2 * reference.var_residual:
+    if before <= SINGULAR_TOLERANCE**2 * residual:
         return None, f"the reference has no variance of the {what} that could be explained"
     return float(100 * (1 - own / before)), None
 

@@ -60,7 +60,7 @@ def run_analyses(
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in schemas}
     panels: dict[str, pa.Table] = {}
     declared: dict[str, Panel] = {}
-    for name in sorted(library.analyses if only is None else only):
+    for name in sorted(library.analyses if only is None else set(only)):
         analysis = library.analyses[name]
         reason = None
         table = panels.get(f"analysis.{analysis.panel.name}")

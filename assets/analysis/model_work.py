@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from assets.analysis.bootstrap import VARIANCES, Interval, explained_intervals
+from assets.analysis.bootstrap import VARIANCES, Interval, Side, explained_intervals
 from assets.analysis.comparison import explained, likelihood_ratio
-from assets.analysis.design_matrix import NotEstimableError, complete_rows, source_columns
+from assets.analysis.design_matrix import NotEstimableError, build_design, complete_rows, source_columns
 from assets.analysis.levels import coded, in_words, stratum
 from assets.analysis.mixed_model import Method, MixedModelFit, contrast, finite_or_none, fit, not_fitted
 from codebook.analysis import Analysis, Model
@@ -163,20 +163,14 @@ class ModelWork:
         shares = [explained(fitted, compared, variance)[0] for variance in VARIANCES]
         if declared is None or not wanted or all(share is None for share in shares):
             return {}
-        method = self.analysis.estimation
-        rows, _ = coded(self.frame.loc[self._rows(outcome, model)], model.terms, self.analysis.panel)
+        rows = self.frame.loc[self._rows(outcome, model)]
+        sides = [self._side(rows, outcome, one, own) for one, own in ((model, fitted), (reference, compared))]
+        return explained_intervals(sides[0], sides[1], declared)
 
-        def refit(drawn: pd.DataFrame) -> tuple[MixedModelFit, MixedModelFit]:
-            return tuple(self._refitted(drawn, outcome, one, method) for one in (model, reference))  # type: ignore[return-value]
-
-        return explained_intervals(rows, outcome, PATIENT, TIME, fitted, declared, refit)
-
-    def _refitted(self, rows: pd.DataFrame, outcome: str, model: Model, method: Method) -> MixedModelFit:
-        """A resample's fit; one that lacks a level or a spread is no fit, and the rest go on."""
-        try:
-            return self._fit_to(rows, outcome, model, method)
-        except NotEstimableError as problem:
-            return not_fitted(model.terms, model.random, method, str(problem))
+    def _side(self, rows: pd.DataFrame, outcome: str, model: Model, fitted: MixedModelFit) -> Side:
+        frame, terms = coded(rows, model.terms, self.analysis.panel)
+        has_slope = model.random == "intercept_and_slope"
+        return Side(build_design(frame, outcome, terms, PATIENT, TIME, has_slope=has_slope), fitted)
 
     def _add_contrasts(self, outcome: str, model: Model, fitted: MixedModelFit) -> None:
         for label, weights in model.contrasts.items():

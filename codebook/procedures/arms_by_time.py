@@ -31,6 +31,8 @@ class ArmsByTime(ProcedureBase):
     """Only these, in this order (the first is the reference); none: all, by their mean months."""
     at_months: tuple[float, ...] = ()
     """Months at which the arms are compared where time is a straight line."""
+    interaction: bool = True
+    """False: one difference between the arms, the same at every time."""
     covariates: tuple[str, ...] = ()
     """Terms, `a` or `a:b`: the score before treatment, and what the allocation was stratified by."""
     baseline_score: Name | None = None
@@ -43,7 +45,7 @@ class ArmsByTime(ProcedureBase):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.time == "months":
-            if not self.at_months:
+            if not self.at_months and self.interaction:
                 raise ValueError("time: months needs at_months, the months at which the arms are compared")
             if self.covariance == "unstructured":
                 raise ValueError("an unstructured covariance needs categories of time; choose another time")

@@ -31,6 +31,8 @@ class DeltaAdjustment(ProcedureBase):
     """constant: every score after dropout by delta. cumulative: the k-th missed occasion by k deltas."""
     terms: tuple[str, ...] = ("months",)
     """Fixed effects of the growth model that imputes (random intercept and slope beside them)."""
+    means: Literal["linear", "free"] = "linear"
+    """free: in the model that imputes, `months` stands for the planned occasions, each with a mean of its own."""
     estimand: Literal["change", "growth"] = "change"
     """change: last minus first occasion by least squares on `predictors`. growth: the growth model refitted."""
     predictors: tuple[Name, ...] = ()

@@ -6,11 +6,13 @@ What belongs here: which scales, which slope, which covariance. What does not: e
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from codebook.panel import Name
+from codebook.instrument import Instrument
+from codebook.panel import Name, Panel
 from codebook.procedures.base import ProcedureBase
 
 
@@ -42,3 +44,8 @@ class JointScales(ProcedureBase):
     def columns(self) -> set[str]:
         """Measures, moderator and covariates."""
         return {*self.scales, self.moderator, *(part for term in self.covariates for part in term.split(":"))}
+
+    def problems(self, panel: Panel, instruments: Mapping[str, Instrument]) -> Iterator[str]:
+        """A moderator that holds text."""
+        if panel.is_text(self.moderator):
+            yield f"the moderator '{self.moderator}' holds text; it needs to be a number or 0/1"

@@ -16,25 +16,36 @@ from codebook.network import Network, NetworkFolder
 KEYS = {"patient_id", "episode_id", "site_id", "months", "occasion", "assessment_id"}
 
 
-def run(
-    declared: dict[str, Any], frame: pd.DataFrame, connection: duckdb.DuckDBPyConnection | None = None
-) -> tuple[dict[str, Any], Rows]:
-    """The row of `results.procedure`, and the rows of the other tables; every column but the keys is a measure."""
+def made(declared: dict[str, Any], frame: pd.DataFrame) -> Analysis:
+    """An analysis of this procedure; every column but the keys is a measure, but text is a covariate."""
     measure = {"instruments": ["wai_sr"], "scale": "task"}
-    measures = {column: measure for column in frame.columns if column not in KEYS}
-    made = Analysis.model_validate(
+    columns = [column for column in frame.columns if column not in KEYS]
+    text = [column for column in columns if frame[column].dtype.kind not in "biuf"]
+    return Analysis.model_validate(
         {
             "name": "made",
             "title": "Made",
-            "panel": {"name": "made_panel", "grain": "one row per assessment", "measures": measures},
-            "outcomes": {next(iter(measures)): "First"},
+            "panel": {
+                "name": "made_panel",
+                "grain": "one row per assessment",
+                "measures": {column: measure for column in columns if column not in text},
+                "covariates": {column: {"kind": "episode", "column": "arm"} for column in text},
+            },
+            "outcomes": {next(column for column in columns if column not in text): "First"},
             "procedures": [{"name": "asked", "title": "Asked", **declared}],
         }
     )
+
+
+def run(
+    declared: dict[str, Any], frame: pd.DataFrame, connection: duckdb.DuckDBPyConnection | None = None
+) -> tuple[dict[str, Any], Rows]:
+    """The row of `results.procedure`, and the rows of the other tables."""
+    analysis = made(declared, frame)
     network = Network(name="t", title="T", is_synthetic=True)
-    library = Library(NetworkFolder(Path()), network, {}, {}, {}, {"made": made})
+    library = Library(NetworkFolder(Path()), network, {}, {}, {}, {"made": analysis})
     with connection or duckdb.connect() as opened:
-        return run_procedure(made.procedures[0], Room(made, library, frame, opened))
+        return run_procedure(analysis.procedures[0], Room(analysis, library, frame, opened))
 
 
 def panel(frame: pd.DataFrame, patient: str, months: str) -> pd.DataFrame:

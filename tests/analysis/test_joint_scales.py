@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from multilevel_room import by, panel, run
+from multilevel_room import by, made, panel, run
 
 from assets.analysis.mixed_model import fit
 from assets.analysis.multilevel.joint_scales import LADDER, fit_structures, long_table
@@ -44,7 +44,7 @@ def simulated(n: int, occasions: int, seed: int, *, is_balanced: bool = True) ->
 def test_six_random_effects_and_correlated_errors_as_nlme(method: Any) -> None:
     expected = json.loads((DATA / "reference.json").read_text())["scales"][method]
     frame = panel(pd.read_csv(DATA / "scales.csv"), "patient", "month")
-    joint = long_table(frame, SCALES, TERMS)
+    joint = long_table(frame, SCALES, TERMS, made(DECLARED, frame).panel)
     fitted, structure, note = fit_structures(joint, "auto", method)
     assert (structure, note) == ("unstructured", "used: unstructured")
     assert fitted.log_likelihood == pytest.approx(expected["logLik"], abs=1e-6)

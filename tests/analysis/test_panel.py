@@ -22,7 +22,8 @@ TABLES = """
 create schema harmonised;
 create table harmonised.patient (patient_id varchar, sex varchar, birth_year integer, n_episodes bigint);
 create table harmonised.episode (episode_id varchar, patient_id varchar, site_id varchar, treatment varchar,
-    arm varchar, admission_date date, treatment_start_date date, is_completed_as_planned boolean);
+    arm varchar, admission_date date, treatment_start_date date, is_completed_as_planned boolean,
+    termination_reason varchar, treatment_months double);
 create table harmonised.attribute (episode_id varchar, patient_id varchar, attribute varchar, value varchar,
     value_date date);
 create table harmonised.assessment (assessment_id varchar, episode_id varchar, patient_id varchar,
@@ -32,9 +33,9 @@ create table harmonised.scale_score (assessment_id varchar, episode_id varchar, 
     status varchar);
 insert into harmonised.patient values ('p1', 'female', 1980, 1), ('p2', 'male', 1990, 1), ('p3', null, null, 1);
 insert into harmonised.episode values
-    ('e1', 'p1', 'north', 'MBT', 'a', '2009-12-20', '2010-01-05', true),
-    ('e2', 'p2', 'north', 'MBT', 'b', '2012-05-01', null, false),
-    ('e3', 'p3', 'south', 'MBT', null, null, null, null);
+    ('e1', 'p1', 'north', 'MBT', 'a', '2009-12-20', '2010-01-05', true, 'completed', 20.5),
+    ('e2', 'p2', 'north', 'MBT', 'b', '2012-05-01', null, false, 'drop_out', 5.0),
+    ('e3', 'p3', 'south', 'MBT', null, null, null, null, null, null);
 insert into harmonised.attribute values
     ('e1', 'p1', 'mood_disorder', 'no', '2010-01-01'), ('e1', 'p1', 'mood_disorder', 'yes', '2011-01-01'),
     ('e2', 'p2', 'mood_disorder', 'no', '2012-05-01'), ('e1', 'p1', 'paranoid_pd', 'no', null),
@@ -147,6 +148,36 @@ def test_limits_and_the_other_covariates(warehouse: duckdb.DuckDBPyConnection) -
     names = ("first_gaf", "work", "arm_b", "planned")
     assert [rows[0][name] for name in names] == [59, 7, 0, 1]
     assert [rows[2][name] for name in names] == [59.9, None, 1, 0]
+
+
+def test_columns_of_course_and_patient_limits_and_cells(warehouse: duckdb.DuckDBPyConnection) -> None:
+    gaf = {"instruments": ["gaf"], "scale": "gaf_global", "rater": "clinician"}
+    covariates: dict[str, dict[str, Any]] = {
+        "good": {"kind": "final_score_at_least", "measure": gaf, "at_least": 60},
+        "last_gaf": {"kind": "score_at", "measure": gaf, "occasion": "discharge", "which": "last", "centred_at": 60},
+        "first_gaf": {"kind": "score_at", "measure": gaf, "occasion": "discharge"},
+        "little_work": {"kind": "attribute", "attribute": "work_months", "below": 7.5},
+        "more_work": {"kind": "attribute", "attribute": "work_months", "centred_at": 5},
+        "months_treated": {"kind": "episode", "column": "treatment_months"},
+        "early": {"kind": "episode", "column": "treatment_months", "below": 6},
+        "reason": {"kind": "episode", "column": "termination_reason"},
+        "planned": {"kind": "episode", "column": "is_completed_as_planned"},
+        "female": {"kind": "patient", "column": "sex", "is_value": "female"},
+        "older": {"kind": "age", "centred_at": 25},
+        "cell": {
+            "kind": "cells",
+            "of": ["early", "reason"],
+            "cells": {"stayed": [0, "completed"], "early_out": [1, "drop_out"]},
+            "reference": "stayed",
+        },
+    }
+    measures = {"task": {"instruments": ["wai_s", "wai_sr"], "scale": "task"}}
+    panel = Panel.model_validate({"name": "all", "grain": "g", "measures": measures, "covariates": covariates})
+    first = {row["episode_id"]: row for row in reversed(build(warehouse, panel))}
+    found = {episode: [row[name] for name in covariates] for episode, row in first.items()}
+    assert found["e1"] == [1, 0.0, 59.0, 1, 2.0, 20.5, 0, "completed", 1, 1, 4.0, "stayed"]
+    assert found["e2"] == [0, pytest.approx(-0.1), 59.9, None, None, 5.0, 1, "drop_out", 0, 0, -3.0, "early_out"]
+    assert found["e3"] == [None] * len(covariates)
 
 
 def test_values_are_quoted_and_taken_names_refused(warehouse: duckdb.DuckDBPyConnection) -> None:

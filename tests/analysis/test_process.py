@@ -122,6 +122,25 @@ def test_a_saturated_path_model_is_regression() -> None:
     assert fitted.cfi is None and fitted.rmsea is None
 
 
+def test_the_maximum_is_that_of_the_normal_density() -> None:
+    from scipy.stats import multivariate_normal
+
+    frame = made(patients=80, waves=3)
+    wide = frame.pivot(index="patient_id", columns="occasion")[["alliance", "symptoms"]].to_numpy(dtype=float)
+    model = clpm("alliance", "symptoms", WAVES[:3], wide)
+    fitted = model.fit(wide)
+
+    def log_likelihood(values: Any) -> float:
+        return float(multivariate_normal(wide.mean(axis=0), model.implied(values)[0]).logpdf(wide).sum())
+
+    assert fitted.log_likelihood == pytest.approx(log_likelihood(fitted.estimates), abs=1e-8)
+    for k, error in enumerate(fitted.errors):
+        step = np.eye(len(fitted.errors))[k] * 0.01 * error
+        up, down = (log_likelihood(fitted.estimates + sign * step) for sign in (1, -1))
+        assert max(up, down) < fitted.log_likelihood
+        assert abs(up - down) < 1e-5
+
+
 def test_slopes_of_the_implied_covariance_and_equal_paths() -> None:
     frame = made()
     wide = frame.pivot(index="patient_id", columns="occasion")[["alliance", "symptoms"]].to_numpy(dtype=float)

@@ -69,6 +69,16 @@ def test_rates_and_trend_by_code() -> None:
     # a moment that was not coded for a code is not 0: one moment a session
     assert rates[("rewarding", "observed rate", None, None)]["exposure"] == 120
     table = pd.DataFrame(rows["analysis.process_code_session"])
+    trends = pd.DataFrame(rows["analysis.process_code_trend"])
+    first = trends[trends["code"] == "focusing"].iloc[0]
+    own = table[(table["code"] == "focusing") & (table["patient_id"] == first["patient_id"])]
+    import statsmodels.api as sm
+
+    x = sm.add_constant(own["session"].to_numpy())
+    plain = sm.GLM(own["count"].to_numpy(), x, family=sm.families.Poisson(), exposure=own["exposure"].to_numpy())
+    result = plain.fit(tol=1e-12)
+    assert first["log_rate_per_session"] == pytest.approx(result.params[1])
+    assert first["std_error"] == pytest.approx(result.bse[1] * np.sqrt(max(result.pearson_chi2 / 2, 1)))
     assert len(table) == 240 and set(table.loc[table["code"] == "focusing", "n_moments"]) == {3}
 
 

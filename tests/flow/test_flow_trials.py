@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -38,12 +39,42 @@ def test_missing_scores_are_as_in_the_trial(trials: Flow) -> None:
 
 
 def test_the_printed_model(trials: Flow) -> None:
-    estimates = dict(trials.rows("select term, estimate from results.estimate where analysis = 'btheb'"))
+    of_model = "where analysis = 'btheb' and model = 'treatment'"
+    estimates = dict(trials.rows(f"select term, estimate from results.estimate {of_model}"))
     for term, printed in PRINTED.items():
         assert estimates[term] == pytest.approx(printed, abs=5e-6)
-    (fit,) = trials.rows("select aic, is_converged, is_singular, n_patients, n_observations from results.fit")
+    (fit,) = trials.rows(
+        f"select aic, is_converged, is_singular, n_patients, n_observations from results.fit {of_model}"
+    )
     assert fit[0] == pytest.approx(1887.5, abs=0.05)
     assert fit[1:] == (True, False, 97, 280)
+
+
+@pytest.mark.parametrize(
+    ("procedure", "model", "contrasts"),
+    [
+        ("arms_by_month", "post_random_intercept", "contrast_satterthwaite"),
+        ("mmrm", "mmrm_gls_unstructured", "contrast_asymptotic"),
+    ],
+)
+def test_the_arms_at_each_month_as_in_r(procedure: str, model: str, contrasts: str, trials: Flow, shared: Path) -> None:
+    path = shared / "golden" / "btheb_two_arm.json"
+    if not path.is_file():
+        pytest.skip("needs the given reference results of Beat the Blues")
+    expected = json.loads(path.read_text(encoding="utf-8"))[model]
+    found = trials.rows(
+        "select at_months, estimate, std_error from results.contrast "
+        f"where procedure = '{procedure}' and contrast like 'BtheB - TAU, month %' order by at_months"
+    )
+    tolerance = 1e-3 if procedure == "mmrm" else 1e-4  # gls stopped 1.5e-5 short of the maximum
+    for row, reference in zip(found, expected[contrasts].values(), strict=True):
+        assert row[0] == float(reference["m"])
+        assert row[1:] == pytest.approx((reference["estimate"], reference["SE"]), abs=tolerance)
+    (fit,) = trials.rows(
+        f"select log_likelihood, n_patients, n_observations from results.fit where model = '{procedure}'"
+    )
+    assert fit[0] == pytest.approx(expected["logLik"], abs=1e-4)
+    assert fit[1:] == (97, 280)
 
 
 def test_supplied_totals_are_marked(trials: Flow) -> None:

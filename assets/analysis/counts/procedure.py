@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PATIENT, TIME = "patient_id", "months"
+FEW_PATIENTS = 40
+"""Below so many clusters the sandwich is told to be too small (Mancl and DeRouen 2001)."""
 UNBOUNDED = 50.0
 """A standard error of a log rate ratio beyond this is that of a group without an event."""
 
@@ -45,6 +47,10 @@ def counts(declared: Counts, room: Room) -> Found:
                 found.note = str(problem)
     if sizes:
         found.n_patients, found.n_observations = max(sizes)
+        is_plain = declared.model == "gee" and not declared.is_bias_reduced
+        if is_plain and found.n_patients < FEW_PATIENTS:
+            text = "robust standard errors are too small with so few patients: declare is_bias_reduced"
+            found.note = "; ".join([*([found.note] if found.note else []), text])
     return found
 
 
@@ -79,6 +85,7 @@ def add_model(found: Found, outcome: str, model: str, data: CountData, fitted: C
     """Rows of one fitted model: estimates, rate ratios, variance, diagnostics and overdispersion."""
     sizes = {"n_patients": data.n_patients, "n_observations": len(data.y)}
     errors = np.sqrt(np.diag(fitted.covariance))
+    of_whom = "" if fitted.sd_intercept is None else ", median patient"
     for term, estimate, error in zip(fitted.terms, fitted.coefficients, errors, strict=True):
         low, high = estimate - Z_95 * error, estimate + Z_95 * error
         statistic = estimate / error
@@ -92,7 +99,7 @@ def add_model(found: Found, outcome: str, model: str, data: CountData, fitted: C
         per = declared.per if is_rate else 1.0
         found.add(
             "results.rate",
-            measure="rate at 0 of every term" if is_rate else "rate ratio",
+            measure=f"rate at 0 of every term{of_whom}" if is_rate else "rate ratio",
             estimate=per * math.exp(min(estimate, 700)),
             ci_low=per * math.exp(min(low, 700)),
             ci_high=per * math.exp(min(high, 700)),
@@ -102,7 +109,7 @@ def add_model(found: Found, outcome: str, model: str, data: CountData, fitted: C
         )
     if fitted.sd_intercept is not None:
         found.add(
-            "results.variance_component", outcome=outcome, model=model, component="intercept (log rate)",
+            "results.variance_component", outcome=outcome, model=model, component="var_intercept",
             estimate=fitted.sd_intercept**2, reason="on its boundary: 0" if fitted.is_singular else None,
         )  # fmt: skip
     _add_diagnostics(found, outcome, model, data, fitted)

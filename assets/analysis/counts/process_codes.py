@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from assets.analysis.counts.data import count_data
+import numpy as np
+
+from assets.analysis.counts.data import Floats, count_data
 from assets.analysis.counts.procedure import add_model, fit_count_model
 from assets.analysis.counts.rates import observed_rate
 from assets.analysis.design_matrix import NotEstimableError
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 PATIENT, SESSION = "patient_id", "session"
 TABLE = "analysis.process_code_session"
+TREND = "analysis.process_code_trend"
+MINIMUM_OF_PATIENT = 3
+"""Sessions below which a patient's own trend is not told."""
 SQL = """
 with coded as (
     select
@@ -85,6 +90,8 @@ def process_codes(declared: ProcessCodes, room: Room) -> Found:
             continue
         for entry in sessions.to_dict("records"):
             found.add(TABLE, code=code, exposure_unit=unit, **{str(key): value for key, value in entry.items()})
+        for entry in patient_trends(sessions).to_dict("records"):
+            found.add(TREND, code=code, exposure_unit=unit, **{str(key): value for key, value in entry.items()})
         _add_rates(found, declared, row, sessions)
         _add_trend(found, declared, code, sessions)
     return found
@@ -116,6 +123,48 @@ def session_counts(moments: pd.DataFrame, code: str, exposure: str | None) -> pd
     grouped = counted.groupby(keys, sort=True)
     found = grouped.agg(n_moments=("assessment_id", "size"), count=("count", "sum"), exposure=("exposure", "sum"))
     return found.reset_index().astype({SESSION: float})
+
+
+def patient_trends(sessions: pd.DataFrame) -> pd.DataFrame:
+    """One row for each patient: n_sessions, count, exposure, log_rate_per_session and its std_error, or a reason.
+
+    A Poisson regression of the patient's own sessions on their number, its error multiplied by the root of the
+    dispersion where that is above 1 (quasi-Poisson).
+    """
+    import pandas as pd
+
+    rows = []
+    for patient, part in sessions.groupby(PATIENT, sort=True):
+        y, exposure, number = (part[name].to_numpy(dtype=float) for name in ("count", "exposure", SESSION))
+        row: dict[str, Any] = {PATIENT: patient, "n_sessions": len(part), "count": y.sum(), "exposure": exposure.sum()}
+        reason: str | None = None
+        if len(set(number)) < MINIMUM_OF_PATIENT:
+            reason = f"fewer than {MINIMUM_OF_PATIENT} sessions"
+        elif np.count_nonzero(y) < 2:
+            reason = "fewer than 2 sessions with the code"
+        else:
+            slope, error = _poisson_slope(y, exposure, number)
+            reason = None if np.isfinite(error) else "no estimate with a bound"
+            row |= {"log_rate_per_session": slope, "std_error": error} if reason is None else {}
+        rows.append({"log_rate_per_session": None, "std_error": None} | row | {"reason": reason})
+    return pd.DataFrame(rows)
+
+
+def _poisson_slope(y: Floats, exposure: Floats, number: Floats) -> tuple[float, float]:
+    """Newton's method for intercept and slope."""
+    x = np.column_stack([np.ones(len(y)), number - number.mean()])
+    at = np.array([np.log(y.sum() / exposure.sum()), 0.0])
+    for _ in range(50):
+        mean = exposure * np.exp(np.clip(x @ at, -50, 50))
+        information = x.T @ (mean[:, None] * x)
+        step = np.linalg.solve(information, x.T @ (y - mean))
+        at = at + np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-10:
+            break
+    else:
+        return float("nan"), float("nan")
+    dispersion = max(float(np.sum((y - mean) ** 2 / mean)) / (len(y) - 2), 1.0)
+    return float(at[1]), float(np.sqrt(dispersion * np.linalg.inv(information)[1, 1]))
 
 
 def _add_rates(found: Found, declared: ProcessCodes, row: dict[str, Any], sessions: pd.DataFrame) -> None:

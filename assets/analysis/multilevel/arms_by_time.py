@@ -20,6 +20,7 @@ from assets.analysis.multilevel.frames import PATIENT, TIME, Matrices, matrices
 from assets.analysis.multilevel.model import MarginalFit, fit_marginal
 from assets.analysis.multilevel.report import ENGINE, Contrast, Reporter
 from assets.analysis.procedure import Found, Room
+from codebook.panel import Panel
 from codebook.procedures.arms_by_time import ArmsByTime
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def arms_by_time(declared: ArmsByTime, room: Room) -> Found:
         label = room.analysis.outcomes.get(outcome, outcome)
         report = Reporter(found, outcome, label, declared.name, declared.title, room.analysis.panel.name, text)
         try:
-            trial = code_trial(room.panel, outcome, declared)
+            trial = code_trial(room.panel, outcome, declared, room.analysis.panel)
             fitted = fit_trial(trial, declared)
         except NotEstimableError as problem:
             report.not_fitted(str(problem))
@@ -79,13 +80,13 @@ def arms_by_time(declared: ArmsByTime, room: Room) -> Found:
     return found
 
 
-def code_trial(panel: pd.DataFrame, outcome: str, declared: ArmsByTime) -> Trial:
+def code_trial(frame: pd.DataFrame, outcome: str, declared: ArmsByTime, panel: Panel) -> Trial:
     """Complete rows with 0/1 columns for the arm and for each occasion but the first, as matrices.
 
     Raises:
         NotEstimableError: not two arms, fewer than two occasions, or what `matrices` refuses.
     """
-    frame, levels = _with_occasion(panel, declared)
+    frame, levels = _with_occasion(frame, declared)
     needed = [outcome, PATIENT, TIME, declared.arm, *source_columns(declared.covariates)]
     frame = frame.loc[complete_rows(frame, needed)].reset_index(drop=True)
     if frame.empty:
@@ -95,7 +96,7 @@ def code_trial(panel: pd.DataFrame, outcome: str, declared: ArmsByTime) -> Trial
     times: list[Time] = []
     time_terms: dict[str, str] = {}
     if declared.time == "months":
-        terms = [arm_term, TIME, f"{arm_term}:{TIME}"]
+        terms = [arm_term, TIME]
         times = [Time(f"month {months:g}", months, {TIME: months}) for months in declared.at_months]
     else:
         occasion = frame[OCCASION].to_numpy()
@@ -110,9 +111,13 @@ def code_trial(panel: pd.DataFrame, outcome: str, declared: ArmsByTime) -> Trial
                 frame = frame.assign(**{term: (occasion == level).astype(float)})
             label = level if declared.time == "occasion" else f"month {level}"
             times.append(Time(label, months, {term: 1.0} if level != order[0] else {}))
-        terms = [arm_term, *time_terms.values(), *(f"{arm_term}:{term}" for term in time_terms.values())]
+        terms = [arm_term, *time_terms.values()]
+    if declared.interaction:
+        terms += [f"{arm_term}:{term}" for term in terms[1:]]
     has_slope = declared.covariance == "random_intercept_and_slope"
-    made = matrices(frame, outcome, (*declared.covariates, *terms), also=(TIME, declared.arm), has_slope=has_slope)
+    made = matrices(
+        frame, outcome, (*declared.covariates, *terms), panel, also=(TIME, declared.arm), has_slope=has_slope
+    )
     return Trial(made, arm_term, arm, names, tuple(times), time_terms)
 
 
@@ -140,12 +145,10 @@ def _report(report: Reporter, trial: Trial, fitted: MarginalFit, declared: ArmsB
     report.fit(fitted, trial.made.n_dropped)
     report.estimates(fitted, {term: term for term in fitted.terms})
     report.components(fitted)
-    contrasts = [
-        Contrast(
-            f"{trial.arm_names[1]} - {trial.arm_names[0]}, {time.label}", difference(trial, time), None, time.months
-        )
-        for time in trial.times
-    ]
+    both = f"{trial.arm_names[1]} - {trial.arm_names[0]}"
+    contrasts = [Contrast(f"{both}, {time.label}", difference(trial, time), None, time.months) for time in trial.times]
+    if not declared.interaction:
+        contrasts = [Contrast(f"{both}, at every time", {trial.arm_term: 1.0})]
     tests = report.contrasts(fitted, contrasts, declared.adjustment)
     means = [
         Contrast(f"adjusted mean, {name}, {time.label}", mean(trial, time, arm), None, time.months, is_tested=False)
@@ -153,17 +156,18 @@ def _report(report: Reporter, trial: Trial, fitted: MarginalFit, declared: ArmsB
         for arm, name in enumerate(trial.arm_names)
     ]
     report.contrasts(fitted, means, "none")
-    if len(trial.time_terms) > 1:
+    if len(trial.time_terms) > 1 and declared.interaction:
         rows = [{f"{trial.arm_term}:{term}": 1.0} for term in trial.time_terms.values()]
         report.joint(fitted, "the arms differ alike at every occasion", rows)
-    for time, contrast, test in zip(trial.times, contrasts, tests, strict=True):
+    for place, time in enumerate(trial.times):
+        test = tests[place if declared.interaction else 0]
         for variant, (sd, name) in standardisers(trial, fitted, time, declared).items():
             report.found.add(
                 "results.effect_size",
                 outcome=report.outcome,
                 label=report.outcome_label,
                 variant=variant,
-                contrast=contrast.label,
+                contrast=f"{both}, {time.label}",
                 at_months=time.months,
                 **{key: test[key] / sd for key in ("estimate", "std_error", "ci_low", "ci_high")},
                 ci_method=f"interval of the difference divided by {name}, taken as known",
@@ -175,8 +179,9 @@ def _report(report: Reporter, trial: Trial, fitted: MarginalFit, declared: ArmsB
 
 
 def difference(trial: Trial, time: Time) -> dict[str, float]:
-    """Weights of the difference between the arms at a time."""
-    return {trial.arm_term: 1.0} | {f"{trial.arm_term}:{term}": weight for term, weight in time.weights.items()}
+    """Weights of the difference between the arms at a time, covariates as in `mean`."""
+    without, given = (mean(trial, time, arm) for arm in (0, 1))
+    return {term: given[term] - weight for term, weight in without.items() if given[term] != weight}
 
 
 def mean(trial: Trial, time: Time, arm: int) -> dict[str, float]:
@@ -185,19 +190,22 @@ def mean(trial: Trial, time: Time, arm: int) -> dict[str, float]:
     Covariates stand at their mean over the rows of the model, those with two values midway between them, levels of text
     at equal weights: the reference grid of R's emmeans.
     """
-    own = {trial.arm_term, TIME, *trial.time_terms.values()}
-    weights = {}
-    for term in trial.made.terms:
-        parts = [] if term == INTERCEPT else term.split(":")
-        if not own & set(parts):
-            weights[term] = math.prod(_reference_value(trial.made.rows, part) for part in parts)
-    weights |= time.weights
-    return weights | difference(trial, time) if arm else weights
+    given = dict.fromkeys(trial.time_terms.values(), 0.0) | {TIME: time.months, trial.arm_term: float(arm)}
+    given |= time.weights
+
+    def value(part: str) -> float:
+        return given[part] if part in given else _reference_value(trial.made.rows, part)
+
+    return {
+        term: 1.0 if term == INTERCEPT else math.prod(value(part) for part in term.split(":"))
+        for term in trial.made.terms
+    }
 
 
 def _reference_value(rows: pd.DataFrame, column: str) -> float:
-    if column not in rows.columns:  # a level of a text column
-        return 1 / rows[column.partition("[")[0]].nunique()
+    source = column.partition("[")[0]
+    if source != column and source in rows.columns:  # a level of a text column
+        return 1 / rows[source].nunique()
     values = rows[column].to_numpy(dtype=float)
     return float(np.mean(np.unique(values)) if len(np.unique(values)) == 2 else values.mean())
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assets.analysis.design_matrix import MONTHS_PER_YEAR, build_design, complete_rows, source_columns
+from assets.analysis.levels import coded
 from assets.analysis.multilevel.blocks import Floats, Ints, codes
+from codebook.panel import Panel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +37,17 @@ class Matrices:
 
 
 def matrices(
-    frame: pd.DataFrame, outcome: str, terms: Sequence[str], *, also: Sequence[str] = (), has_slope: bool
+    frame: pd.DataFrame,
+    outcome: str,
+    terms: Sequence[str],
+    panel: Panel,
+    *,
+    also: Sequence[str] = (),
+    has_slope: bool,
 ) -> Matrices:
     """The complete rows of `frame` in `outcome`, `terms` and the columns of `also`, as matrices (time in years).
+
+    Text columns stand for a column for each level but the reference that `panel` declares.
 
     Raises:
         NotEstimableError: the reason why these rows cannot identify the fixed effects, or one random intercept (and
@@ -45,7 +55,8 @@ def matrices(
     """
     needed = [outcome, PATIENT, *source_columns(terms), *also, *([TIME] if has_slope else [])]
     used = frame.loc[complete_rows(frame, needed)].reset_index(drop=True)
-    design = build_design(used, outcome, terms, PATIENT, TIME, has_slope=has_slope)
+    used, expanded = coded(used, terms, panel)
+    design = build_design(used, outcome, expanded, PATIENT, TIME, has_slope=has_slope)
     return Matrices(
         rows=used,
         y=design.y,

@@ -24,6 +24,7 @@ from assets.analysis.multilevel.frames import TIME, matrices
 from assets.analysis.multilevel.model import MarginalFit, Method, fit_marginal
 from assets.analysis.multilevel.report import ENGINE, Contrast, Reporter
 from assets.analysis.procedure import Found, Room
+from codebook.panel import Panel
 from codebook.procedures.joint_scales import JointScales
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def joint_scales(declared: JointScales, room: Room) -> Found:
     method: Method = declared.estimation or room.analysis.estimation
     labels = [room.analysis.outcomes.get(scale, scale) for scale in declared.scales]
     product = f"{TIME}:{declared.moderator}"
-    joint = long_table(room.panel, declared.scales, (TIME, declared.moderator, product, *declared.covariates))
+    terms = (TIME, declared.moderator, product, *declared.covariates)
+    joint = long_table(room.panel, declared.scales, terms, room.analysis.panel)
     if product not in joint.base_terms:
         raise NotEstimableError(f"'{declared.moderator}' holds text; the moderator needs to be a number or 0/1")
     fitted, structure, note = fit_structures(joint, declared.random, method)
@@ -100,7 +102,7 @@ def slope_contrasts(scales: Sequence[str], term: str) -> list[Contrast]:
     return own + pairs
 
 
-def long_table(panel: pd.DataFrame, scales: Sequence[str], terms: Sequence[str]) -> Joint:
+def long_table(frame: pd.DataFrame, scales: Sequence[str], terms: Sequence[str], panel: Panel) -> Joint:
     """One row for each assessment and scale with a score; each term once for each scale. Time in years.
 
     Raises:
@@ -108,7 +110,7 @@ def long_table(panel: pd.DataFrame, scales: Sequence[str], terms: Sequence[str])
     """
     import pandas as pd
 
-    numbered = panel.assign(**{UNIT: np.arange(len(panel))})
+    numbered = frame.assign(**{UNIT: np.arange(len(frame))})
     shared = [column for column in numbered.columns if column not in scales]
     parts = []
     for number, scale in enumerate(scales):
@@ -117,7 +119,7 @@ def long_table(panel: pd.DataFrame, scales: Sequence[str], terms: Sequence[str])
         part[SCALE], part[SCORE] = number, known[scale].to_numpy(dtype=float)
         parts.append(part)
     long = pd.concat(parts, ignore_index=True).sort_values([UNIT, SCALE], kind="stable", ignore_index=True)
-    made = matrices(long, SCORE, terms, has_slope=True)
+    made = matrices(long, SCORE, terms, panel, has_slope=True)
     place = made.rows[SCALE].to_numpy(dtype=np.int64)
     for number, scale in enumerate(scales):
         if not (place == number).any():

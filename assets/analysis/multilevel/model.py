@@ -18,6 +18,7 @@ from assets.analysis.design_matrix import MONTHS_PER_YEAR, NotEstimableError
 from assets.analysis.multilevel.blocks import Block, Floats, Ints
 from assets.analysis.multilevel.likelihood import Evaluation, MarginalLikelihood, hessian
 from assets.analysis.multilevel.optimum import is_optimum, is_singular, maximise, pack, unpack
+from assets.analysis.threads import single_threaded
 
 Method = Literal["ML", "REML"]
 NO_ERROR_LEFT = "the residual variance tends to zero"
@@ -173,16 +174,17 @@ def fit_marginal(
         NotEstimableError: the rows cannot identify the model, or it fits without error.
     """
     check_identified(y, x, terms, blocks)
-    likelihood = MarginalLikelihood(y, x, blocks, cluster, is_reml=method == "REML")
-    unclear = likelihood.redundant_parts()
-    if unclear:
-        names = "; ".join(f"{part}: {a}" if a == b else f"{part}: {a} with {b}" for part, a, b in unclear[:3])
-        raise NotEstimableError(f"these rows cannot tell parts of the covariance apart ({names})")
-    try:
-        theta = maximise(likelihood)
-        return _report(likelihood, theta, terms, np.asarray(months_power), method)
-    except np.linalg.LinAlgError as problem:
-        raise NotEstimableError(f"{NO_ERROR_LEFT}, so that the covariance is singular") from problem
+    with single_threaded():
+        likelihood = MarginalLikelihood(y, x, blocks, cluster, is_reml=method == "REML")
+        unclear = likelihood.redundant_parts()
+        if unclear:
+            names = "; ".join(f"{part}: {a}" if a == b else f"{part}: {a} with {b}" for part, a, b in unclear[:3])
+            raise NotEstimableError(f"these rows cannot tell parts of the covariance apart ({names})")
+        try:
+            theta = maximise(likelihood)
+            return _report(likelihood, theta, terms, np.asarray(months_power), method)
+        except np.linalg.LinAlgError as problem:
+            raise NotEstimableError(f"{NO_ERROR_LEFT}, so that the covariance is singular") from problem
 
 
 def check_identified(y: Floats, x: Floats, terms: Sequence[str], blocks: Sequence[Block]) -> None:

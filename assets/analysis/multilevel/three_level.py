@@ -16,6 +16,7 @@ from assets.analysis.multilevel.frames import Matrices, matrices
 from assets.analysis.multilevel.model import MarginalFit, Method, fit_marginal
 from assets.analysis.multilevel.report import ENGINE, Reporter, share
 from assets.analysis.procedure import Found, Room
+from codebook.panel import Panel
 from codebook.procedures.three_level import ThreeLevel
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def three_level(declared: ThreeLevel, room: Room) -> Found:
     notes = []
     for outcome in declared.outcomes:
         label = room.analysis.outcomes.get(outcome, outcome)
-        text, note = _one(found, declared, frame, outcome, label, room.analysis.panel.name, method)
+        text, note = _one(found, declared, frame, outcome, label, room.analysis.panel, method)
         found.method = text
         notes.append(f"{label}: {note}")
     counts = {(row.get("n_patients"), row.get("n_observations")) for row in found.rows["results.fit"]}
@@ -61,19 +62,19 @@ def with_level(declared: ThreeLevel, room: Room) -> pd.DataFrame:
 
 
 def _one(
-    found: Found, declared: ThreeLevel, frame: pd.DataFrame, outcome: str, label: str, panel: str, method: Method
+    found: Found, declared: ThreeLevel, frame: pd.DataFrame, outcome: str, label: str, panel: Panel, method: Method
 ) -> tuple[str, str]:
     """Rows of one outcome; the method and the note."""
     name = NAMES[declared.level]
     base = f"{method}, {RANDOM[declared.random_patient]} of the patient"
 
     def report(text: str) -> Reporter:
-        return Reporter(found, outcome, label, declared.name, declared.title, panel, text)
+        return Reporter(found, outcome, label, declared.name, declared.title, panel.name, text)
 
     text = f"{base}, {RANDOM[declared.random_level]} of the {name}; {ENGINE}"
     try:
         has_slope = "intercept_and_slope" in (declared.random_patient, declared.random_level)
-        made = matrices(frame, outcome, declared.terms, also=(declared.level,), has_slope=has_slope)
+        made = matrices(frame, outcome, declared.terms, panel, also=(declared.level,), has_slope=has_slope)
         group = codes(made.rows[declared.level].to_numpy())
         n_groups = int(group.max()) + 1
         if n_groups < 2:

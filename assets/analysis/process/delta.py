@@ -130,7 +130,11 @@ def impute(declared: DeltaAdjustment, observed: pd.DataFrame) -> Missing:
     for name in keep:
         if (observed.groupby(PATIENT)[name].nunique() > 1).any():
             raise NotEstimableError(f"'{name}' changes within patients; what it is at a missed occasion is not known")
-    fitted = fit(observed, declared.outcome, declared.terms, PATIENT, TIME, method="ML")
+    terms = declared.terms
+    if declared.means == "free":
+        observed = observed.loc[observed["occasion"].isin(declared.occasions)]
+        terms = tuple(":".join("occasion" if part == TIME else part for part in t.split(":")) for t in terms)
+    fitted = fit(observed, declared.outcome, terms, PATIENT, TIME, method="ML")
     if fitted.reason is not None:
         raise NotEstimableError(f"the growth model that imputes: {fitted.reason}")
     assert fitted.var_intercept is not None and fitted.var_residual is not None
@@ -149,7 +153,7 @@ def impute(declared: DeltaAdjustment, observed: pd.DataFrame) -> Missing:
     place = rows["occasion"].map(places).to_numpy(dtype=float)
     rows = rows.assign(missed=np.maximum(place - reached, 0))
     stacked = pd.concat([observed, rows], ignore_index=True)
-    _, columns = term_columns(stacked.assign(**{TIME: stacked[TIME] / YEAR}), declared.terms)
+    _, columns = term_columns(stacked.assign(**{TIME: stacked[TIME] / YEAR}), terms)
     x = np.column_stack(columns)
     z = np.column_stack([np.ones(len(stacked)), stacked[TIME].to_numpy(dtype=float) / YEAR])
     codes = np.unique(stacked[PATIENT].to_numpy(), return_inverse=True)[1].astype(np.int64)

@@ -113,7 +113,7 @@ def _section(section: Section) -> str:
 
 
 def _subject(line: Line) -> str:
-    return f"{line.of} (`{line.key}`)" if line.key else line.of
+    return f"{line.of} (`{line.key}`)".strip() if line.key else line.of
 
 
 def _statement(line: Line) -> str:
