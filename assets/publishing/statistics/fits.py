@@ -15,6 +15,7 @@ import polars as pl
 from assets.publishing.estimates import Fitted
 from assets.publishing.formatting import count, decimals_for, number, p_value, plural
 from assets.publishing.result_tables import TermTable, term_table
+from assets.publishing.statistics.evidence import component_order, component_words
 from assets.publishing.statistics.syntax import Syntax, syntax
 from assets.publishing.statistics.table import (
     BLANK,
@@ -30,20 +31,6 @@ from assets.publishing.statistics.table import (
 )
 from codebook.analysis import Analysis
 
-COMPONENTS = {
-    "var_intercept": "Variance of levels",
-    "var_slope": "Variance of slopes",
-    "cov_intercept_slope": "Covariance of level and slope",
-    "cor_intercept_slope": "Correlation of level and slope",
-    "var_residual": "Residual variance",
-    "explained_intercept_pct": "Variance of levels explained, %",
-    "explained_slope_pct": "Variance of slopes explained, %",
-    "sd_intercept": "SD of levels",
-    "sd_slope": "SD of slopes",
-    "sd_residual": "Residual SD",
-}
-"""Component → words, in the order in which they are printed."""
-ORDER = list(COMPONENTS)
 OF_THE_FIT = ("var_intercept", "var_slope", "cov_intercept_slope", "var_residual")
 
 
@@ -176,13 +163,13 @@ def _components(item: Fitted, found: Rows) -> PaperTable:
          "reason": None} for name in OF_THE_FIT if item.number(name) is not None
     ]  # fmt: skip
     rows = []
-    for row in sorted(known, key=lambda r: ORDER.index(r["component"]) if r["component"] in ORDER else len(ORDER)):
+    for row in sorted(known, key=lambda row: component_order(row["component"])):
         value = row["estimate"]
         decimals = decimals_for([abs(value) / 20], most=6) if value else 3
         interval = interval_cell(row["ci_low"], row["ci_high"], decimals)
         if row["ci_low"] is None and row["ci_high"] is None:
             interval = Cell(row["reason"] or "", is_muted=True)
-        rows.append(Row(COMPONENTS.get(row["component"], str(row["component"]).replace("_", " ")),
+        rows.append(Row(component_words(row["component"]),
                         (number_cell(value, decimals), interval)))  # fmt: skip
     methods = dict.fromkeys(str(row["ci_method"]) for row in known if row["ci_method"])
     return _small("Variance components, per month", "Component", [Column("Estimate"), Column("95 % CI")], rows,

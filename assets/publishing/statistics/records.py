@@ -110,8 +110,9 @@ def _procedure(
     row = said or {"reason": "no result"}
     refused = None if panel is None else rule.refuses_cells(panel, sorted(declared.columns()))
     tables: dict[str, pl.DataFrame] = {}
+    is_small = row.get("n_patients") is not None and not rule.allows(row["n_patients"])
     for name, own in found.items():
-        is_refused = refused is not None and name in GROUPED
+        is_refused = is_small or (refused is not None and name in GROUPED)
         tables[name] = withheld(name, own, Disclosure(EVERYTHING) if is_refused else rule)
     if {"results.description", "results.group_test"} <= tables.keys():
         tables["results.group_test"] = tests_of_hidden(tables["results.group_test"], tables["results.description"])

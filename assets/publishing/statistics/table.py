@@ -213,5 +213,5 @@ def plain_value(value: object) -> str:
     if isinstance(value, int):
         return count(value)
     if isinstance(value, float):
-        return number(value, 0 if value.is_integer() and abs(value) >= 100 else 3)
+        return number(value, 0 if value.is_integer() else decimals_for([abs(value) / 20], most=6))
     return str(value)
