@@ -70,8 +70,10 @@ def test_groups_stand_side_by_side_as_in_table_two(public: Path) -> None:
 
 def test_change_is_read_from_the_means_and_the_sizes(public: Path) -> None:
     words = Page(public / "analyses" / "measures.html").words
-    assert "GAF d z 48.1 (5.5) 61.7 (11.7) 13.6 (12.9) 1.02 *** [0.70, 1.34] 12.80 (54) < .001 55" in words
-    assert "GAF rises by 13.6 points, d z = 1.02." in words
+    assert "GAF 48.1 (5.5) 61.7 (11.7) 13.6 (12.9) 12.80 (54) < .001 55" in words
+    assert "GAF rises by 13.6 points, from 48.1 to 61.7." in words
+    assert "d_z, over the SD of the change 1.02 [0.70, 1.34] 55" in words
+    assert "d_av, over the pooled SD of both occasions 1.49 [1.10, 1.90] 55" in words
     assert "BSI-18: nobody has both occasions." in words
     assert "Not estimated: fewer than two patients have both." in words
     assert "Not estimated: no result." in words
@@ -105,11 +107,46 @@ def test_a_small_part_takes_with_it_what_would_give_it_away() -> None:
     age = described.filter((pl.col("procedure") == "patients") & (pl.col("variable") == "age"))
     assert age["n_valid"].to_list() == [None, 24], "two lack an age, so the number of valid ages is not printed"
     assert age["mean"].to_list() == [26.2, 30.3]
-    change = withheld(
-        "results.reliable_change", found["results.reliable_change"].with_columns(n=pl.Series([20, 15, 17, 3])), rule
-    )
-    assert change["n"].null_count() == 4
+
+
+def test_categories_of_change_hide_no_more_than_they_must() -> None:
+    rule, found = Disclosure(5), procedure_tables()["results.reliable_change"]
+    change = withheld("results.reliable_change", found.with_columns(n=pl.Series([20, 15, 17, 3])), rule)
+    assert change["n"].to_list() == [20, None, 17, None]
     assert change["threshold"].to_list() == [8.0] * 4
+    names = ["recovered", "reliably_improved", "crossed_not_reliably", "unchanged", "reliably_deteriorated"]
+    judged = (
+        found.head(1)
+        .clear()
+        .vstack(pl.concat([found.head(1)] * 5))
+        .with_columns(
+            category=pl.Series(names), n=pl.Series([20, 10, 1, 12, 12]), classification=pl.lit("clinical_significance")
+        )
+    )
+    hidden = withheld("results.reliable_change", judged, rule)
+    assert hidden["n"].to_list() == [20, 10, None, None, 12], "the other table gives the sum of both"
+    few = withheld("results.reliable_change", judged.with_columns(n=pl.Series([1, 2, 0, 40, 12])), rule)
+    assert few["n"].null_count() == 5
+
+
+def test_samples_and_totals_that_differ_by_few_are_hidden() -> None:
+    rule, found = Disclosure(5), procedure_tables()
+    sizes = (
+        found["results.effect_size"]
+        .head(2)
+        .with_columns(
+            n=pl.Series([55, 58]),
+            sample=pl.Series(["both_occasions", "with_drop_outs"]),
+            is_primary=pl.Series([True, False]),
+        )
+    )
+    assert withheld("results.effect_size", sizes, rule)["estimate"].to_list() == [1.02, None]
+    age = found["results.description"].filter(pl.col("variable") == "age")
+    everybody = age.head(1).with_columns(
+        group_level=pl.lit(None, pl.String), n_valid=pl.lit(56, pl.Int64), n_total=pl.lit(58, pl.Int64)
+    )
+    shown = withheld("results.description", pl.concat([age, everybody]), rule)
+    assert shown["mean"].to_list() == [26.2, 30.3, None]
 
 
 def test_every_number_leads_to_the_model_behind_it(public: Path) -> None:

@@ -51,12 +51,12 @@ EVERYONE = frozenset({"", "all"})
 
 
 def variant_words(name: str) -> str:
-    """`g, over the SD before (corrected)` for `g_pre`: what a mean difference is divided by."""
+    """`g_pre, over the SD before`: what a mean difference is divided by."""
     parts = name.split("_")
     if len(parts) < 2 or parts[1] not in DIVISORS:
         return name.replace("_", " ")
     approximate = ", approximate correction" if parts[-1] == "approx" else ""
-    return f"{parts[0]}, {DIVISORS[parts[1]]}{approximate}"
+    return f"{parts[0]}_{parts[1]}, {DIVISORS[parts[1]]}{approximate}"
 
 
 def sample_words(name: str | None) -> str:
@@ -69,7 +69,7 @@ def subject(row: Mapping[str, Any]) -> str:
     text = str(row["label"] or row["outcome"])
     group = str(row.get("contrast") or row["group_level"] or "")
     if group not in EVERYONE:
-        text = f"{text}: {group.replace('_', ' ')}"
+        text = f"{text}: {group.replace('_', ' ').replace('=', ' ').replace(' − ', ' minus ')}"
     return text if row.get("at_months") is None else f"{text}, month {number(row['at_months'], 0)}"
 
 

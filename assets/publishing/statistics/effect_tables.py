@@ -6,6 +6,7 @@ that an analysis declares (`model_table`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,6 +35,9 @@ from assets.publishing.statistics.withheld import MARK
 
 Record = dict[str, Any]
 MOST_SAID = 4
+_TERM = re.compile(r"[a-z_][\w\[\]:]*")
+COMMON_TERMS = ("intercept", "months")
+"""Terms of every growth model, which no reader asks about first."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Effects:
     label: Callable[[Record], str]
     noun: str
     what: str = ""
+    counts: Callable[[Record], bool] = lambda _: True
+    """Whether a row's p is one of those that a reader wants counted."""
 
 
 def effects_table(procedure: Procedure, layout: Effects) -> PaperTable:
@@ -84,7 +90,7 @@ def effects_table(procedure: Procedure, layout: Effects) -> PaperTable:
         if len(cells) < len(columns):
             cells = (*cells, *(BLANK if not row[MARK] else HIDDEN for _ in range(len(columns) - len(cells))))
         rows.append(Row(layout.label(row), cells, is_indented=True))
-    adjustments = dict.fromkeys(row["adjustment"] for row in found if row.get("adjustment"))
+    adjustments = dict.fromkeys(row["adjustment"] for row in found if row.get("adjustment") not in (None, "", "none"))
     notes = [f"Adjusted for several comparisons: {listing(list(adjustments))}."] if adjustments else []
     methods = dict.fromkeys(str(row[n]) for row in found for n in ("method", "ci_method") if row.get(n))
     notes += [sentence(method) for method in methods]
@@ -102,13 +108,15 @@ def _cells(
 ) -> tuple[Cell, ...]:
     if row[MARK]:
         return (HIDDEN,)
-    if row["estimate"] is None:
+    if row["estimate"] is None and row.get("statistic") is None:
         return (Cell("n/a", row.get("reason") or "", is_muted=True),)
     p = row.get("p_adjusted") if row.get("p_adjusted") is not None else row.get("p_value")
     link = procedure.link(row["outcome"]) if "outcome" in row else ""
     interval = interval_cell(row["ci_low"], row["ci_high"], decimals)
     cells = [
-        replace(estimate_cell(row["estimate"], row.get("std_error"), decimals, p), link=link),
+        BLANK
+        if row["estimate"] is None
+        else replace(estimate_cell(row["estimate"], row.get("std_error"), decimals, p), link=link),
         BLANK if interval is ABSENT else interval,
     ]
     has_test, has_p = shown
@@ -128,7 +136,7 @@ def _cells(
 
 
 def _reading(found: Sequence[Record], layout: Effects) -> Reading:
-    shown = [row for row in found if row.get("p_value") is not None and row.get("term") != "intercept"]
+    shown = [row for row in found if row.get("p_value") is not None and layout.counts(row)]
     if not shown:
         return NO_READING
 
@@ -152,12 +160,13 @@ def _reading(found: Sequence[Record], layout: Effects) -> Reading:
     return Reading((text,), doubt)
 
 
-def contrasts(procedure: Procedure) -> Effects:
-    """Linear combinations of a model's terms, by outcome."""
+def contrasts(procedure: Procedure, words: Callable[[str], str]) -> Effects:
+    """Linear combinations of a model's terms, by outcome, or by two outcomes that are compared."""
 
     def label(row: Record) -> str:
         when = "" if row["at_months"] is None else f", month {number(row['at_months'], 0)}"
-        return f"{row['contrast']}{when}"
+        text = str(row["contrast"])
+        return f"{words(text) if _TERM.fullmatch(text) else text}{when}"
 
     return Effects("results.contrast", "Contrast", lambda row: procedure.outcome(row["outcome"]), label, "contrast",
                    "contrasts")  # fmt: skip
@@ -166,7 +175,8 @@ def contrasts(procedure: Procedure) -> Effects:
 def terms(procedure: Procedure, words: Callable[[str], str]) -> Effects:
     """Fixed effects of a procedure's own model, by outcome."""
     return Effects("results.estimate", "Term", lambda row: procedure.outcome(row["outcome"]),
-                   lambda row: words(row["term"]), "term", "fixed effects")  # fmt: skip
+                   lambda row: words(row["term"]), "term", "fixed effects",
+                   lambda row: row["term"] not in COMMON_TERMS)  # fmt: skip
 
 
 def mediation(_: Procedure) -> Effects:
@@ -187,9 +197,12 @@ def paths(_: Procedure) -> Effects:
     words = {"~": "on", "~~": "with", "=~": "measured by", "~1": "mean"}
 
     def label(row: Record) -> str:
+        if row["op"] == "~~" and row["lhs"] == row["rhs"]:
+            return f"Variance of {_plain(row['lhs'])}"
         return f"{_plain(row['lhs'])} {words.get(row['op'], row['op'])} {_plain(row['rhs'])}".strip()
 
-    return Effects("results.path", "Path", lambda row: str(row["model"] or "").upper(), label, "path", "paths")
+    return Effects("results.path", "Path", lambda row: str(row["model"] or "").upper(), label, "path", "paths",
+                   lambda row: row["op"] == "~")  # fmt: skip
 
 
 def rates(procedure: Procedure) -> Effects:

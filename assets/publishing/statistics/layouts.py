@@ -14,7 +14,7 @@ from assets.publishing.formatting import plural
 from assets.publishing.statistics.agreement_table import AGREEMENT, agreement_table
 from assets.publishing.statistics.change_tables import EFFECT_SIZE, change_tables
 from assets.publishing.statistics.effect_tables import contrasts, effects_table, mediation, paths, rates, terms
-from assets.publishing.statistics.evidence import component_words
+from assets.publishing.statistics.evidence import BEHIND, evidence_table
 from assets.publishing.statistics.group_table import DESCRIPTION, GROUP_TEST, group_table
 from assets.publishing.statistics.measure_tables import (
     LINKING,
@@ -52,10 +52,12 @@ def tables_of(procedure: Procedure, term: Callable[[str], str]) -> list[PaperTab
     if DESCRIPTION in procedure.tables:
         made.append(group_table(procedure))
     for name in sorted(procedure.tables, key=_order):
-        if name == DESCRIPTION or (name == GROUP_TEST and made):
+        if name == DESCRIPTION or name in BEHIND or (name == GROUP_TEST and made):
             continue
         layout = LAYOUTS.get(name)
         made += layout(procedure, term) if layout else [_plain(procedure, name)]
+    behind = evidence_table(procedure)
+    made += [behind] if behind else []
     if not made:
         why = procedure.reason or "it wrote no row"
         made = [
@@ -82,7 +84,7 @@ def _finished(table: PaperTable, key: str, procedure: Procedure) -> PaperTable:
         n = plural(procedure.n_patients, "patient")
         size = procedure.n_observations
         more = "" if size is None or size == procedure.n_patients else f", {plural(size, 'observation')}"
-        notes.append(f"N = {n}{more}.")
+        notes.append(f"N\u00a0=\u00a0{n}{more}.")
     if procedure.note:
         notes.append(sentence(procedure.note))
     if procedure.reason and not table.problem:
@@ -113,7 +115,7 @@ def _plain(procedure: Procedure, name: str) -> PaperTable:
             last = row["outcome"]
             rows.append(Row(procedure.outcome(last)))
         cells = tuple(HIDDEN if row[MARK] and row[c] is None else _plain_cell(row[c]) for c in others)
-        label = component_words(row[stub]) if stub == "component" else plain_value(row[stub]).replace("_", " ")
+        label = plain_value(row[stub]).replace("_", " ")
         rows.append(Row(label, cells, is_indented=has_outcomes))
     columns = [Column(_words(c), is_number=frame[c].dtype.is_numeric()) for c in others]
     what = "" if len(procedure.tables) == 1 else _words(name.removeprefix("results.")).lower()
@@ -133,7 +135,7 @@ LAYOUTS: dict[str, Callable[[Procedure, Callable[[str], str]], list[PaperTable]]
     EFFECT_SIZE: lambda procedure, _: change_tables(procedure),
     "results.rate": lambda procedure, _: [effects_table(procedure, rates(procedure))],
     "results.estimate": lambda procedure, term: [effects_table(procedure, terms(procedure, term))],
-    "results.contrast": lambda procedure, _: [effects_table(procedure, contrasts(procedure))],
+    "results.contrast": lambda procedure, term: [effects_table(procedure, contrasts(procedure, term))],
     "results.mediation": lambda procedure, _: [effects_table(procedure, mediation(procedure))],
     "results.path": lambda procedure, _: [effects_table(procedure, paths(procedure))],
     RELIABILITY: lambda procedure, _: [reliability_table(procedure)],

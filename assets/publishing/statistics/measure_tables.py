@@ -143,6 +143,23 @@ CLASSIFICATIONS = {
 """What reliable change is judged by → words in a title."""
 
 
+METHODS = {
+    "jacobson_truax": "Jacobson and Truax",
+    "gulliksen_lord_novick": "Gulliksen, Lord and Novick",
+    "hsu_linn_lord": "Hsu, Linn and Lord",
+    "edwards_nunnally": "Edwards and Nunnally",
+    "hageman_arrindell": "Hageman and Arrindell",
+}
+"""Method of reliable change → its authors."""
+
+
+def _method(method: str, cutoff: str) -> str:
+    """`Jacobson and Truax, cut-off a`."""
+    named = METHODS.get(method, method.replace("_", " "))
+    kind = cutoff.removeprefix("codebook:").strip().replace("_", " ")
+    return ", ".join(part for part in (named, f"cut-off {kind}" if kind else "") if part)
+
+
 def reliable_change_tables(procedure: Procedure) -> list[PaperTable]:
     """A table for each way of judging: one row for each outcome, method and cut-off, one column for each category."""
     found = procedure.rows(RELIABLE_CHANGE)
@@ -181,7 +198,7 @@ def _classified(procedure: Procedure, found: Rows, kind: str | None, *, is_only:
             [number_cell(head["threshold"], 1) if head["threshold"] is not None else BLANK] if has_threshold else []
         )
         numbers += [number_cell(head["cutoff"], 1)] if has_cutoff else []
-        name = ", ".join(part.replace("_", " ") for part in (method, cutoff and f"cut-off {cutoff}") if part)
+        name = _method(method, cutoff)
         cells = (*(_share(by_category.get(one)) for one in categories), count_cell(total), *numbers,
                  number_cell(head["reliability"], 2))  # fmt: skip
         rows.append(Row(name or label, cells, is_indented=True))
@@ -211,7 +228,7 @@ def _change_reading(groups: dict[tuple[str, str, str], list[dict[str, Any]]]) ->
         shown = [row for row in own if row["n"] is not None and row["category"]]
         if shown and label not in said:
             parts = [f"{count(row['n'])} {str(row['category']).replace('_', ' ')}" for row in shown]
-            by = ", ".join(part.replace("_", " ") for part in (method, cutoff and f"cut-off {cutoff}") if part)
+            by = _method(method, cutoff)
             said[label] = f"{label}{f' ({by})' if by else ''}: of {count(shown[0]['n_total'])}, {listing(parts)}"
     if not said:
         return NO_READING

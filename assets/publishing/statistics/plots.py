@@ -24,7 +24,7 @@ from assets.publishing.figures import (
     themed,
 )
 from assets.publishing.formatting import number, plural
-from assets.publishing.statistics.change_tables import PLAIN, subject, variant_words
+from assets.publishing.statistics.change_tables import PLAIN, subject
 from assets.publishing.statistics.records import Procedure
 from assets.publishing.statistics.table import decimals_by_error
 
@@ -105,7 +105,7 @@ def _effects(procedure: Procedure) -> list[dict[str, Any]]:
     sizes = [row for row in procedure.rows("results.effect_size") if _is_main(row)]
     several = len({row["variant"] for row in sizes}) > 1
     for row in sizes:
-        name = f", {variant_words(row['variant'])}" if several else ""
+        name = f", {row['variant']}" if several else ""
         found.append(_effect(f"{subject(row)}{name}", row, "estimate", "ci_low", "ci_high", "n"))
     if not found:
         found = [

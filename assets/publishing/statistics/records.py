@@ -51,7 +51,10 @@ class Procedure:
     """It stands for a declared mixed model and its contrasts."""
 
     def outcome(self, name: str | None) -> str:
-        """What an outcome is called."""
+        """What an outcome is called: one, the difference of two (`a - b`), or several together (`a+b`)."""
+        for mark, between in ((" - ", " − "), ("+", ", ")):
+            if name and mark in name:
+                return between.join(self.outcome(part.strip()) for part in name.split(mark))
         return self.outcomes.get(name or "", str(name or "").replace("_", " "))
 
     def link(self, outcome: str) -> str:
@@ -80,8 +83,12 @@ def procedures(
     panel: pl.DataFrame | None,
     rule: Disclosure,
     occasions: Mapping[str, str],
+    outcomes: Mapping[str, str],
 ) -> list[Procedure]:
-    """Every declared procedure in declared order, whether it has a result or not; `occasions` are key → label."""
+    """Every declared procedure in declared order, whether it has a result or not.
+
+    `occasions` and `outcomes` are key → label.
+    """
     said = {row["procedure"]: row for row in _of(results.get("results.procedure"), analysis.name).to_dicts()}
     parts = {name: _by_name(frame, analysis.name) for name, frame in results.items() if name not in NO_ROWS_OF_ITS_OWN}
     return [
@@ -93,6 +100,7 @@ def procedures(
             panel,
             rule,
             occasions,
+            outcomes,
         )
         for declared in analysis.procedures
     ]
@@ -106,6 +114,7 @@ def _procedure(
     panel: pl.DataFrame | None,
     rule: Disclosure,
     occasions: Mapping[str, str],
+    outcomes: Mapping[str, str],
 ) -> Procedure:
     row = said or {"reason": "no result"}
     refused = None if panel is None else rule.refuses_cells(panel, sorted(declared.columns()))
@@ -128,7 +137,7 @@ def _procedure(
         n_patients if is_shown else None,
         row.get("n_observations") if is_shown else None,
         tables,
-        analysis.outcomes,
+        outcomes,
         occasions,
         analysis.name,
     )

@@ -100,15 +100,37 @@ def _complemented(frame: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
         groups.setdefault(tuple(row[name] for name in keys), []).append(place)
     hidden = [bool(row[MARK]) for row in rows]
     for places in groups.values():
-        if rows[places[0]].get("classification") == "standing":
+        own = {place for place in places if hidden[place]}
+        kind = rows[places[0]].get("classification")
+        if not own or kind == "standing":
             continue  # shares of two occasions, not parts of one whole
-        rest = sorted((place for place in places if not hidden[place]), key=lambda place: rows[place]["n"] or 0)
-        own = [place for place in places if hidden[place]]
-        while own and rest and (len(own) < 2 or sum(rows[place]["n"] or 0 for place in own) < rule.minimum):
-            place = rest.pop(0)
+        sizes = {place: rows[place]["n"] or 0 for place in places}
+        if kind == "clinical_significance":
+            own = _with_partners(own, {rows[place]["category"]: place for place in places}, sizes, rule)
+        rest = sorted((place for place in places if place not in own), key=lambda place: sizes[place])
+        while rest and (len(own) < 2 or sum(sizes[place] for place in own) < rule.minimum):
+            own.add(rest.pop(0))
+        for place in own:
             hidden[place] = True
-            own.append(place)
     return frame.with_columns(pl.Series(MARK, hidden, dtype=pl.Boolean))
+
+
+PARTNERS = (("recovered", "reliably_improved"), ("crossed_not_reliably", "unchanged"))
+"""Categories of clinical significance whose sum the table of change beyond error gives, as it gives who got worse."""
+
+
+def _with_partners(own: set[int], by_name: dict[str, int], sizes: dict[int, int], rule: Disclosure) -> set[int]:
+    """The hidden categories with those that share a known sum with them; everything where a sum is small itself."""
+    found = set(own)
+    if by_name.get("reliably_deteriorated") in own:
+        found |= {by_name[name] for name in PARTNERS[1] if name in by_name}
+    for pair in PARTNERS:
+        places = {by_name[name] for name in pair if name in by_name}
+        if places & found:
+            found |= places
+            if 0 < sum(sizes[place] for place in places) < rule.minimum:
+                return set(sizes)
+    return found
 
 
 def _near_samples(frame: pl.DataFrame, rule: Disclosure) -> pl.DataFrame:
