@@ -137,8 +137,9 @@ def _facts(item: Fitted) -> tuple[Fact, ...]:
         return ()
     facts = [Fact("Patients", count(item.n_patients)), Fact("Observations", count(item.n_observations))]
     dropped = item.fit.get("n_rows_dropped")
+    why = "outside the stratum, or a value missing" if item.model.where else "a value missing"
     if dropped is not None:
-        facts.append(Fact("Rows left out (a value missing)", count(int(dropped))))
+        facts.append(Fact(f"Rows left out ({why})", count(int(dropped))))
     facts += [
         Fact(name, number(item.number(column), 2))
         for name, column in (("Log-likelihood", "log_likelihood"), ("AIC", "aic"), ("BIC", "bic"))
