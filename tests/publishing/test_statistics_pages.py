@@ -11,6 +11,9 @@ import polars as pl
 import pytest
 
 from assets.publishing.disclosure import Disclosure
+from assets.publishing.estimates import Estimate, Fitted
+from assets.publishing.result_tables import covariate_labels
+from assets.publishing.statistics.model_table import model_tables
 from assets.publishing.statistics.syntax import syntax
 from assets.publishing.statistics.withheld import MARK, withheld
 from codebook.analysis import Analysis
@@ -208,6 +211,34 @@ def test_a_stratum_and_a_factor_are_written_in_both_languages() -> None:
         "MIXED task BY cell WITH months",
     ]
     assert "/RANDOM=INTERCEPT | SUBJECT(patient_id) COVTYPE(VC)." in found.spss
+
+
+def test_a_factor_has_a_row_for_each_level_and_its_models_numbers_once() -> None:
+    covariates = {
+        "arm": {"kind": "episode", "column": "arm"},
+        "cell": {
+            "kind": "cells",
+            "of": ["arm"],
+            "cells": {"a": ["x"], "b": ["y"], "c": ["z"]},
+            "reference": "a",
+            "labels": {"b": "Arm B"},
+        },
+    }
+    panel = ALLIANCE["panel"] | {"covariates": covariates}
+    models = [{"name": "cells", "label": "Arms", "terms": ["months", "cell", "months:cell"]}]
+    analysis = Analysis.model_validate(
+        {"name": "alliance", "title": "A", "panel": panel, "outcomes": {"task": "Task"}, "models": models}
+    )
+    found = {("cell[b]",): 0.2, ("cell[b]", "months"): -0.03, ("cell[c]",): 0.1, ("cell[c]", "months"): 0.02}
+    estimates = {term: Estimate(value, 0.01, 0.001, None, None) for term, value in found.items()}
+    item = Fitted("task", "Task", analysis.models[0], estimates, {"aic": 653.2}, 60, 240, None, {})
+    (table,) = model_tables(analysis, [item], covariate_labels(analysis), "")
+    rows = [(row.label, [cell.printed for cell in row.cells]) for row in table.rows if not row.is_heading]
+    assert rows == [
+        ("Task: Arm B", ["0.20 (0.01)**", "−0.03 (0.01)**", "653", "60", "240"]),
+        ("Task: Arms: c", ["0.10 (0.01)**", "0.02 (0.01)**", "", "", ""]),
+    ]
+    assert all(cell.text for row in table.rows for cell in row.cells if cell.link)
 
 
 def test_two_runs_give_the_same_bytes_of_every_format(
