@@ -20,6 +20,7 @@ from assets.publishing.statistics.word_grid import SMALL, grid
 FONT = "Times New Roman"
 WIDE = 6
 """Tables with more columns than this are laid on the side."""
+BALLAST = ("/stylesWithEffects", "/thumbnail")
 FIRST_ZIP_DAY = (1980, 1, 1, 0, 0, 0)
 
 
@@ -62,6 +63,7 @@ def write_document(
     import docx
 
     document: Any = docx.Document()
+    _without_ballast(document)
     _styles(document)
     _properties(document, about)
     is_wide = any(len(entry.table.columns) > WIDE for entry in tables)
@@ -82,6 +84,13 @@ def write_document(
     stored = io.BytesIO()
     document.save(stored)
     path.write_bytes(_stable(stored.getvalue()))
+
+
+def _without_ballast(document: Any) -> None:
+    """The template's picture of itself, and its styles a second time for Word 2010: half of every file."""
+    for rels in (document.part.rels, document.part.package.rels):
+        for key in [key for key, rel in rels.items() if rel.reltype.endswith(BALLAST)]:
+            del rels[key]
 
 
 def _styles(document: Any) -> None:
