@@ -11,7 +11,7 @@ from assets.warehouse.definitions import SEALED
 PUBLISHED = dg.AssetKey(["publishing", "pages"])
 
 
-@dg.asset(key=PUBLISHED, deps=[SEALED], required_resource_keys={"network"}, group_name="publishing", kinds={"altair"})
+@dg.asset(key=PUBLISHED, deps=[SEALED], required_resource_keys={"network"}, group_name="publishing", kinds={"vega"})
 def pages(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """The pages, tables and figures of published/public, published/network and published/sites."""
     from importlib.metadata import version

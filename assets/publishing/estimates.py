@@ -173,6 +173,17 @@ def fitted_models(analysis: Analysis, results: Results, panel: pl.DataFrame | No
     return found
 
 
+def main_model(fitted: list[Fitted], predictors: tuple[str, ...]) -> Model | None:
+    """Of the models with these predictors on all rows, the one that speaks for them.
+
+    Others refer to it; or its slopes vary between patients; or it is the first.
+    """
+    own = [item.model for item in fitted if item.predictors == predictors and not item.model.where]
+    referred = {item.model.reference for item in fitted}
+    order = sorted(own, key=lambda model: (model.name not in referred, model.random == "intercept"))
+    return order[0] if order else None
+
+
 def _rows(frame: pl.DataFrame, analysis: str) -> list[dict[str, Any]]:
     return frame.filter(pl.col("analysis") == analysis).to_dicts() if frame.width else []
 

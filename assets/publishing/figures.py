@@ -55,7 +55,7 @@ CONFIG: dict[str, Any] = {
 SYNTHETIC_MARK = "synthetic data"
 POINTS, LINES, TEXTS = "points", "lines", "texts"
 """Names of the datasets inside a chart."""
-TOOLTIP = [
+TOOLTIP: Any = [
     {"field": "outcome_label", "type": "nominal", "title": "Outcome"},
     {"field": "group_label", "type": "nominal", "title": "Group"},
     {"field": "months", "type": "quantitative", "title": "Month"},
@@ -103,7 +103,10 @@ def draw(trajectory: Trajectory, *, is_synthetic: bool) -> DrawnFigure | None:
     panels = []
     for outcome, label in outcomes:
         chart = _panel(trajectory, outcome, is_synthetic=is_synthetic)
-        svg = vl_convert.vegalite_to_svg(complete(chart, datasets))
+        own = datasets | {
+            name: [row for row in datasets[name] if row["outcome"] == outcome] for name in (POINTS, LINES)
+        }
+        svg = vl_convert.vegalite_to_svg(complete(chart, own))
         panels.append(DrawnPanel(label, themed(svg, _sentence(trajectory, outcome, label))))
     charts = [
         _panel(trajectory, outcome, is_synthetic=is_synthetic, has_legend=True) | {"title": label}
@@ -262,7 +265,9 @@ def _layers(
         line = {"x": x("months"), "y": y("y"), "color": colour, "strokeDash": dash}
         made.append(layer(LINES, "line", line, own, {"strokeWidth": 2.25}))
     whiskers = {"x": x("x"), "y": y("ci_low"), "y2": {"field": "ci_high"}, "color": colour}
-    means = {"x": x("x"), "y": y("mean"), "color": colour, "shape": shape, "tooltip": TOOLTIP}
+    means: Chart = {"x": x("x"), "y": y("mean"), "color": colour, "shape": shape}
+    if outcome is None:
+        means["tooltip"] = TOOLTIP
     made.append(layer(POINTS, "rule", whiskers, own, {"strokeWidth": 1, "opacity": 0.75}))
     made.append(layer(POINTS, "point", means, own, {"filled": True, "size": 44, "opacity": 1}))
     for place, (label, ink) in enumerate(zip(labels, colours, strict=True)):

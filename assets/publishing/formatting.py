@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Sequence
 
 NOT_APPLICABLE = "n/a"
@@ -117,3 +118,11 @@ def quarter(day: dt.date) -> str:
 def month(day: dt.date) -> str:
     """`2016-09`, as columns of months sort."""
     return f"{day:%Y-%m}"
+
+
+_TESTED = re.compile(r"\b([pnN]|df) ([<>=≥]) (?=[\d.])")
+
+
+def unbroken(text: str) -> str:
+    """`p < .001` and `n = 12` kept on one line."""
+    return _TESTED.sub(f"\\1{NO_BREAK_SPACE}\\2{NO_BREAK_SPACE}", text)

@@ -19,6 +19,7 @@ from assets.publishing.sources import RunSummary, Warehouse
 from assets.publishing.statistics.page import AnalysisPart, analysis_part
 from assets.publishing.statistics.records import read_results
 from assets.publishing.statistics.table import SUPPRESSED
+from codebook.analysis import Analysis
 from codebook.library import Library
 
 ASSESSMENT_SCHEMA = pl.Schema(
@@ -77,9 +78,14 @@ def content(warehouse: Warehouse, library: Library, rule: Disclosure, run: RunSu
     results = read_results(warehouse)
     parts = tuple(
         analysis_part(warehouse, library, analysis, results, rule, run)
-        for _, analysis in sorted(library.analyses.items(), key=lambda pair: (pair[1].figure is None, pair[0]))
+        for analysis in sorted(library.analyses.values(), key=_place)
     )
     return PublicContent(counts, instruments, assessments, parts, first_sentence(counts, parts))
+
+
+def _place(analysis: Analysis) -> tuple[bool, bool, str]:
+    """Those with a declared figure first, those that repeat another one last."""
+    return analysis.sensitivity_of is not None, analysis.figure is None, analysis.name
 
 
 def first_sentence(counts: Counts, parts: tuple[AnalysisPart, ...]) -> str:

@@ -6,7 +6,7 @@ the declaration does not carry (what a predictor means, or whether a difference 
 
 from __future__ import annotations
 
-from assets.publishing.estimates import INTERCEPT, SLOPE, Estimate, Fitted, Term
+from assets.publishing.estimates import INTERCEPT, SLOPE, Estimate, Fitted, Term, main_model
 from assets.publishing.formatting import decimals_for, listing, number, p_value, plural, stars
 from assets.publishing.result_tables import covariate_labels, term_words
 from assets.publishing.statistics.table import Reading
@@ -16,8 +16,8 @@ MONTHS_A_YEAR = 12
 
 
 def growth_models(fitted: list[Fitted]) -> list[Fitted]:
-    """The first declared model without predictors, per outcome, where it may be shown."""
-    first = next((item.model for item in fitted if not item.predictors and not item.model.where), None)
+    """The model without predictors that speaks for change, per outcome, where it may be shown."""
+    first = main_model(fitted, ())
     return [item for item in fitted if item.model == first and item.is_shown]
 
 

@@ -44,6 +44,7 @@ def environment() -> Any:
         "shortday": formatting.short_date,
         "quarter": formatting.quarter,
         "month": formatting.month,
+        "unbroken": formatting.unbroken,
         "gate": words.gate_words,
         "short": words.short_name,
     }

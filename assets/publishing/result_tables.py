@@ -175,7 +175,11 @@ def _covariate_words(part: str, labels: Mapping[str, str]) -> str:
     if part in labels:
         return labels[part]
     name, _, level = part.removesuffix("]").partition("[")
-    label = labels.get(name, name.replace("_", " "))
+    label = labels.get(name)
+    if label is None:
+        known = max((key for key in labels if name.startswith(f"{key}_")), key=len, default="")
+        rest = name.removeprefix(f"{known}_") if known else name
+        label = f"{labels[known]} {rest.replace('_', ' ')}" if known else rest.replace("_", " ")
     return f"{label}: {level.replace('_', ' ')}" if level else label
 
 

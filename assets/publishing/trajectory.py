@@ -14,7 +14,7 @@ from itertools import pairwise
 import polars as pl
 
 from assets.publishing.disclosure import Disclosure, covariates_of
-from assets.publishing.estimates import INTERCEPT, Fitted
+from assets.publishing.estimates import INTERCEPT, Fitted, main_model
 from codebook.analysis import Analysis, Figure
 from codebook.library import Library
 from codebook.panel import Cells, Level
@@ -249,13 +249,14 @@ def _bin(occasions: tuple[float, ...]) -> pl.Expr:
 def _models(groups: Groups, fitted: list[Fitted]) -> dict[str, Fitted]:
     """The model of each outcome, on all rows, whose only predictor is the figure's group, with its own slopes."""
     wanted = () if groups.column is None else (groups.column,)
+    model = main_model(fitted, wanted)
     found: dict[str, Fitted] = {}
     for item in fitted:
-        if covariates_of(item.model) != wanted or item.model.where or not item.is_shown or item.is_unconverged:
+        if model is None or item.model.name != model.name or not item.is_shown or item.is_unconverged:
             continue
         has_slopes = any("months" in term and len(term) == len(wanted) + 1 for term in item.estimates)
         if INTERCEPT in item.estimates and has_slopes:
-            found.setdefault(item.outcome, item)
+            found[item.outcome] = item
     return found
 
 

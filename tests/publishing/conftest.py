@@ -17,6 +17,8 @@ from codebook.library import Library
 from tests.publishing import small_ledger as ledger
 from tests.publishing.small_ledger import TODAY
 from tests.publishing.small_library import ALLIANCE, OUTCOMES, TRIAL, make_library
+from tests.publishing.small_procedures import PROCEDURES
+from tests.publishing.small_procedures import tables as procedure_tables
 from tests.publishing.small_results import alliance_panel, covariances, results
 
 RUN = RunSummary(as_of=TODAY, today=TODAY, code_version="0.1.0", n_sites=4, n_ingested=4, seconds={"publish": 1.0})
@@ -70,7 +72,7 @@ def make_warehouse(path: Path, *, n_poor: int = 24, has_results: bool = True) ->
             "results.estimate": estimates,
             "results.fit": fits,
             "results.fixed_covariance": covariances(estimates),
-        }
+        } | procedure_tables()
     with duckdb.connect(str(path)) as connection:
         for schema_name in ("harmonised", "quality", "analysis", "results"):
             connection.execute(f"create schema {schema_name}")
@@ -95,7 +97,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     """The fixture network, published once."""
     root = tmp_path_factory.mktemp("network")
     warehouse = make_warehouse(root / "warehouse.duckdb")
-    library = make_library(root, ALLIANCE, OUTCOMES, TRIAL)
+    library = make_library(root, ALLIANCE, OUTCOMES, TRIAL, PROCEDURES)
     publish(warehouse, library, root / "published", RUN)
     return Pages(root / "published", warehouse, library)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.publishing.browsing import open_page
+from tests.publishing.browsing import open_page, violations
 from tests.publishing.conftest import Pages
 
 PAGES = (
@@ -14,6 +14,9 @@ PAGES = (
     "network/index.html",
     "public/figures/alliance_trajectory.html",
     "sites/east/deliveries/2026-05-15.html",
+    "public/analyses/alliance.html",
+    "public/analyses/measures.html",
+    "public/tables/measures/patients.html",
 )
 
 
@@ -29,7 +32,7 @@ def test_offline_quiet_and_inside_the_screen(browser: Any, pages: Pages, name: s
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", [*PAGES[:2], PAGES[3]])
+@pytest.mark.parametrize("name", [*PAGES[:2], *PAGES[3:]])
 def test_text_stands_out_from_its_ground(browser: Any, pages: Pages, name: str, scheme: str) -> None:
     page, _ = open_page(browser, pages.published / name, 1200, scheme)
     worst = page.evaluate(
@@ -76,4 +79,31 @@ def test_the_interactive_figure_changes_its_outcome(browser: Any, pages: Pages) 
     page.select_option("#figure select", label="Task")
     page.wait_for_function("old => document.querySelector('#figure svg').innerHTML !== old", arg=before)
     assert complaints == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", [PAGES[0], *PAGES[4:]])
+def test_public_pages_have_no_serious_barrier(browser: Any, pages: Pages, name: str) -> None:
+    page, _ = open_page(browser, pages.published / name, 390, "light")
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.context.close()
+
+
+def test_a_number_opens_the_model_behind_it(browser: Any, pages: Pages) -> None:
+    page, complaints = open_page(browser, pages.published / "public/analyses/alliance.html", 1200, "light")
+    block = page.locator("#fit-alliance-task-outcome")
+    assert not block.is_visible()
+    page.click("a.behind[href='#fit-alliance-task-outcome'] >> nth=0")
+    block.wait_for(state="visible")
+    assert block.bounding_box()["y"] < 800
+    assert complaints == []
+    page.context.close()
+
+
+def test_on_paper_every_model_is_unfolded(browser: Any, pages: Pages) -> None:
+    page, _ = open_page(browser, pages.published / "public/analyses/alliance.html", 1200, "light")
+    page.emulate_media(media="print")
+    assert page.locator("#fit-alliance-task-outcome").bounding_box()["height"] > 100
     page.context.close()

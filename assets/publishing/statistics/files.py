@@ -29,7 +29,8 @@ def write_analysis(part: AnalysisPart, library: Library, run: RunSummary, folder
     for sub in (PAGES, f"{TABLES}/{name}"):
         (folder / sub).mkdir(parents=True, exist_ok=True)
     about = About(part.analysis.title, library.network.title, run.as_of or run.today, library.network.is_synthetic)
-    write_table(folder / TABLES / f"{name}_models", tidy_table(part.fitted))
+    if part.fitted:
+        write_table(folder / TABLES / f"{name}_models", tidy_table(part.fitted))
     tables = [NumberedTable(entry.number, entry.table) for entry in part.tables]
     for entry in tables:
         stem = folder / TABLES / name / entry.table.key

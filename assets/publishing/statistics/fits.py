@@ -15,6 +15,7 @@ import polars as pl
 from assets.publishing.estimates import Fitted
 from assets.publishing.formatting import count, decimals_for, number, p_value, plural
 from assets.publishing.result_tables import TermTable, term_table
+from assets.publishing.statistics.evidence import component_order, component_words
 from assets.publishing.statistics.syntax import Syntax, syntax
 from assets.publishing.statistics.table import (
     BLANK,
@@ -30,20 +31,6 @@ from assets.publishing.statistics.table import (
 )
 from codebook.analysis import Analysis
 
-COMPONENTS = {
-    "var_intercept": "Variance of levels",
-    "var_slope": "Variance of slopes",
-    "cov_intercept_slope": "Covariance of level and slope",
-    "cor_intercept_slope": "Correlation of level and slope",
-    "var_residual": "Residual variance",
-    "explained_intercept_pct": "Variance of levels explained, %",
-    "explained_slope_pct": "Variance of slopes explained, %",
-    "sd_intercept": "SD of levels",
-    "sd_slope": "SD of slopes",
-    "sd_residual": "Residual SD",
-}
-"""Component → words, in the order in which they are printed."""
-ORDER = list(COMPONENTS)
 OF_THE_FIT = ("var_intercept", "var_slope", "cov_intercept_slope", "var_residual")
 
 
@@ -86,8 +73,12 @@ def fit_blocks(
         labels: covariate → words.
     """
     found = []
+    evidence = _by_fit(results, analysis.name)
     for item, terms in zip(fitted, term_table(fitted, labels), strict=True):
-        own = _of(results, analysis.name, item) if item.is_shown else {}
+        key = (item.outcome, item.model.name)
+        parts, compared, checked, judged = (
+            evidence.get((name, *key), []) if item.is_shown else [] for name in EVIDENCE
+        )
         found.append(
             FitBlock(
                 anchor(analysis.name, item.outcome, item.model.name),
@@ -100,10 +91,10 @@ def fit_blocks(
                 tuple(
                     table
                     for table in (
-                        _components(item, own.get("results.variance_component", [])),
-                        _comparisons(analysis, own.get("results.comparison", [])),
-                        _checks(own.get("results.reference_check", [])),
-                        _diagnostics(own.get("results.diagnostic", [])),
+                        _components(item, parts),
+                        _comparisons(analysis, compared),
+                        _checks(checked),
+                        _diagnostics(judged),
                     )
                     if table.rows
                 ),
@@ -116,13 +107,18 @@ def fit_blocks(
 Rows = list[dict[str, Any]]
 
 
-def _of(results: Mapping[str, pl.DataFrame], analysis: str, item: Fitted) -> dict[str, Rows]:
-    found = {}
-    for name in ("variance_component", "comparison", "reference_check", "diagnostic"):
+EVIDENCE = ("variance_component", "comparison", "reference_check", "diagnostic")
+"""Tables with rows for each model and outcome."""
+
+
+def _by_fit(results: Mapping[str, pl.DataFrame], analysis: str) -> dict[tuple[str, str, str], Rows]:
+    """Rows of an analysis by table, outcome and model."""
+    found: dict[tuple[str, str, str], Rows] = {}
+    for name in EVIDENCE:
         frame = results.get(f"results.{name}")
         if frame is not None and frame.height:
-            is_own = (pl.col("analysis") == analysis) & (pl.col("outcome") == item.outcome)
-            found[f"results.{name}"] = frame.filter(is_own & (pl.col("model") == item.model.name)).to_dicts()
+            for row in frame.filter(pl.col("analysis") == analysis).iter_rows(named=True):
+                found.setdefault((name, row["outcome"], row["model"]), []).append(row)
     return found
 
 
@@ -141,8 +137,9 @@ def _facts(item: Fitted) -> tuple[Fact, ...]:
         return ()
     facts = [Fact("Patients", count(item.n_patients)), Fact("Observations", count(item.n_observations))]
     dropped = item.fit.get("n_rows_dropped")
+    why = "outside the stratum, or a value missing" if item.model.where else "a value missing"
     if dropped is not None:
-        facts.append(Fact("Rows left out (a value missing)", count(int(dropped))))
+        facts.append(Fact(f"Rows left out ({why})", count(int(dropped))))
     facts += [
         Fact(name, number(item.number(column), 2))
         for name, column in (("Log-likelihood", "log_likelihood"), ("AIC", "aic"), ("BIC", "bic"))
@@ -167,13 +164,13 @@ def _components(item: Fitted, found: Rows) -> PaperTable:
          "reason": None} for name in OF_THE_FIT if item.number(name) is not None
     ]  # fmt: skip
     rows = []
-    for row in sorted(known, key=lambda r: ORDER.index(r["component"]) if r["component"] in ORDER else len(ORDER)):
+    for row in sorted(known, key=lambda row: component_order(row["component"])):
         value = row["estimate"]
         decimals = decimals_for([abs(value) / 20], most=6) if value else 3
         interval = interval_cell(row["ci_low"], row["ci_high"], decimals)
         if row["ci_low"] is None and row["ci_high"] is None:
             interval = Cell(row["reason"] or "", is_muted=True)
-        rows.append(Row(COMPONENTS.get(row["component"], str(row["component"]).replace("_", " ")),
+        rows.append(Row(component_words(row["component"]),
                         (number_cell(value, decimals), interval)))  # fmt: skip
     methods = dict.fromkeys(str(row["ci_method"]) for row in known if row["ci_method"])
     return _small("Variance components, per month", "Component", [Column("Estimate"), Column("95 % CI")], rows,

@@ -189,6 +189,8 @@ def _test_cells(test: Described | None, own: Sequence[Described]) -> tuple[Cell,
     if test["reason"]:
         return (Cell("n/a", test["reason"], is_muted=True), ABSENT, ABSENT, ABSENT)
     statistic = statistic_cell(test["statistic"], test["df"])
+    if test["statistic"] is None and str(test["test"]).startswith("fisher"):
+        statistic = Cell("exact")
     low, high = test["smd_ci_low"], test["smd_ci_high"]
     interval = ABSENT if low is None or high is None else Cell(f"[{number(low, 2)}, {number(high, 2)}]")
     p = test["p_value"]

@@ -95,6 +95,7 @@ def _bare(text: str, name: str) -> str:
         text.replace("background-color: #FFFFFF", "background-color: transparent")
         .replace("color: #333333", "color: inherit")
         .replace("#D3D3D3", LINE)
+        .replace("overflow-x:auto;overflow-y:auto;", "")  # the page around it scrolls, and can be reached by key
         .replace(f"#{name} thead, tbody, tfoot, tr, td, th {{", f"#{name} :is(thead, tbody, tfoot, tr, td, th) {{")
         .replace("\n tr { background-color", f"\n #{name} tr {{ background-color")
     )

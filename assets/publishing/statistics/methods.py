@@ -106,12 +106,16 @@ def _rows_used(fitted: Sequence[Fitted], shown: Sequence[Fitted]) -> list[str]:
     patients, rows = [n for n, _ in sizes], [n for _, n in sizes if n is not None]
     text = f"The models rest on {_range(patients)} patients"
     text += f" with {_range(rows)} assessments." if rows else "."
-    dropped = [int(n) for item in shown if (n := item.fit.get("n_rows_dropped")) is not None]
+    whole = [item for item in shown if not item.model.where]
+    dropped = [int(n) for item in whole if (n := item.fit.get("n_rows_dropped")) is not None]
     if dropped:
         text += (
             f" Rows with a missing value in the outcome or a predictor were left out ({_range(dropped)} by model); the "
             "likelihood uses every row that remains, so patients with few assessments count."
         )
+    strata = len({item.model.name for item in shown if item.model.where})
+    if strata:
+        text += f" {plural(strata, 'model')} {'was' if strata == 1 else 'were'} fitted to one stratum alone."
     return [text]
 
 

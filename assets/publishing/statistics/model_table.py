@@ -73,7 +73,7 @@ def _journal(analysis: Analysis, fitted: list[Fitted], blocks: list[Block], dire
             cells = [replace(row.level, link=link), replace(row.slope, link=link)]
             if has_reference:
                 cells += [Cell(row.explained_level), Cell(row.explained_slope)]
-            cells += [Cell(row.aic, link=link)]
+            cells += [Cell(row.aic, link=link if row.aic else "")]
             if has_reference:
                 cells += [Cell(row.reference_aic)]
             cells += [Cell(row.n_patients), Cell(row.n_observations)]
@@ -86,7 +86,7 @@ def _journal(analysis: Analysis, fitted: list[Fitted], blocks: list[Block], dire
         f"{_method(analysis)} Level in points, slope in points per month. {direction}",
         *(explained if has_reference else ()),
         *_row_notes([item for item in fitted if len(item.predictors) <= 1]),
-        "ns: p ≥ .05; the number stands under “Models one by one” and in the CSV.",
+        *_ns(rows),
         *_stars(rows),
     )
     title = f"{analysis.title}: linear mixed models"
@@ -110,6 +110,11 @@ def _row_notes(items: list[Fitted]) -> list[str]:
         which = ", ".join(names) if len(names) <= 4 else plural(len(names), "model")
         found.append(f"{which}: {note}.")
     return found
+
+
+def _ns(rows: list[Row]) -> list[str]:
+    has = any(cell.text == "ns" for row in rows for cell in row.cells)
+    return ["ns: p ≥ .05; the number stands under “Models one by one” and in the CSV."] if has else []
 
 
 def _stars(rows: list[Row]) -> list[str]:

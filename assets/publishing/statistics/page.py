@@ -105,8 +105,12 @@ def analysis_part(
     of_models = Results(*(results.get(f"results.{name}", empty) for name in ("estimate", "fit", "fixed_covariance")))
     fitted = fitted_models(analysis, of_models, panel, rule)
     called = {key: occasion.label for key, occasion in words.occasions(library).items()}
-    found = procedures(analysis, results, panel, rule, called)
-    labels = covariate_labels(analysis)
+    outcomes = {
+        name: words.scale_label(library, measure.instruments[0], measure.scale).capitalize()
+        for name, measure in analysis.panel.measures.items()
+    } | analysis.outcomes
+    found = procedures(analysis, results, panel, rule, called, outcomes)
+    labels = outcomes | covariate_labels(analysis)
     tables = model_tables(analysis, fitted, labels, _direction(library, analysis)) if analysis.models else []
     contrasts = contrasts_of_models(analysis, results, fitted, rule)
     for procedure in [*contrasts, *found]:

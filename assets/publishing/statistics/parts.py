@@ -22,13 +22,26 @@ def sentence(text: str) -> str:
 
 
 def made_table(
-    procedure: Procedure, name: str, stub: str, columns: Sequence[Column], rows: Sequence[Row], reading: Reading,
-    *, notes: Sequence[str] = (), what: str = "",
-) -> PaperTable:  # fmt: skip
-    """A table of one of the procedure's results tables; `what` follows its title where it has several."""
+    procedure: Procedure,
+    name: str,
+    stub: str,
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    reading: Reading,
+    *,
+    notes: Sequence[str] = (),
+    what: str = "",
+    key: str | None = None,
+) -> PaperTable:
+    """A table of one of the procedure's results tables.
+
+    `what` follows its title where the procedure has several; `key` follows its name in files and addresses (empty: the
+    name alone; None: that of the results table).
+    """
     title = f"{procedure.title}: {what}" if what else procedure.title
-    key = f"{procedure.name}_{name.removeprefix('results.')}"
-    return PaperTable(key, title, stub, tuple(columns), tuple(rows), tuple(notes), procedure.tables[name], reading)
+    part = name.removeprefix("results.") if key is None else key
+    place = f"{procedure.name}_{part}" if part else procedure.name
+    return PaperTable(place, title, stub, tuple(columns), tuple(rows), tuple(notes), procedure.tables[name], reading)
 
 
 def label_of(row: dict[str, Any]) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from assets.publishing.figures import DrawnFigure
 
-DOTS_PER_INCH = 200
-"""A picture 880 units wide becomes 2444 dots: 370 to the inch at the width of a printed page."""
+DOTS_PER_INCH = 150
+"""A picture 880 units wide becomes 1833 dots: 280 to the inch at the width of a printed page."""
 _STYLES = re.compile(r' font-(?:style|weight)="[^"]*"')
 _RESOURCES = re.compile(rb"(<<\n)((?:\s+/\w+ \d+ 0 R\n)+)(\s*>>)")
 

@@ -24,6 +24,7 @@ from assets.publishing.figures import (
     themed,
 )
 from assets.publishing.formatting import number, plural
+from assets.publishing.statistics.change_tables import PLAIN, subject
 from assets.publishing.statistics.records import Procedure
 from assets.publishing.statistics.table import decimals_by_error
 
@@ -101,13 +102,11 @@ def _unit(procedure: Procedure) -> str:
 
 def _effects(procedure: Procedure) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for row in procedure.rows("results.effect_size"):
-        several = len({r["variant"] for r in procedure.rows("results.effect_size")}) > 1
-        group = f", {row['group_level']}" if row["group_level"] else ""
-        name = f", {str(row['variant']).replace('_', ' ')}" if several else ""
-        found.append(
-            _effect(f"{row['label'] or row['outcome']}{group}{name}", row, "estimate", "ci_low", "ci_high", "n")
-        )
+    sizes = [row for row in procedure.rows("results.effect_size") if _is_main(row)]
+    several = len({row["variant"] for row in sizes}) > 1
+    for row in sizes:
+        name = f", {row['variant']}" if several else ""
+        found.append(_effect(f"{subject(row)}{name}", row, "estimate", "ci_low", "ci_high", "n"))
     if not found:
         found = [
             _effect(row["label"] or row["variable"], row, "smd", "smd_ci_low", "smd_ci_high", "n")
@@ -119,6 +118,12 @@ def _effects(procedure: Procedure) -> list[dict[str, Any]]:
             for row in procedure.rows("results.contrast")
         ]
     return [row for row in found if row["estimate"] is not None and row["low"] is not None]
+
+
+def _is_main(row: Mapping[str, Any]) -> bool:
+    """The primary sample by the exact formulas: the others stand in the table."""
+    is_size = row["variant"] != PLAIN and not str(row["variant"]).endswith("_approx")
+    return is_size and row.get("is_primary") is not False
 
 
 def _contrast(procedure: Procedure, row: Mapping[str, Any]) -> str:
@@ -220,7 +225,6 @@ def _figure(
 ) -> DrawnFigure:
     import vl_convert
 
-    datasets = data | {MARKS: [{}]}
-    panel = vl_convert.vegalite_to_svg(complete(chart, datasets))
-    whole = vl_convert.vegalite_to_svg(complete(chart | {"title": title}, datasets, PAPER))
-    return DrawnFigure(name, title, caption, (DrawnPanel("", themed(panel, sentence)),), whole)
+    svg = vl_convert.vegalite_to_svg(complete(chart, data | {MARKS: [{}]}, PAPER))
+    panel = themed(svg.replace(f'fill="{PAPER}"', 'fill="none"', 1), sentence)
+    return DrawnFigure(name, title, caption, (DrawnPanel("", panel),), svg)

@@ -51,7 +51,10 @@ class Procedure:
     """It stands for a declared mixed model and its contrasts."""
 
     def outcome(self, name: str | None) -> str:
-        """What an outcome is called."""
+        """What an outcome is called: one, the difference of two (`a - b`), or several together (`a+b`)."""
+        for mark, between in ((" - ", " − "), ("+", ", ")):
+            if name and mark in name:
+                return between.join(self.outcome(part.strip()) for part in name.split(mark))
         return self.outcomes.get(name or "", str(name or "").replace("_", " "))
 
     def link(self, outcome: str) -> str:
@@ -80,32 +83,45 @@ def procedures(
     panel: pl.DataFrame | None,
     rule: Disclosure,
     occasions: Mapping[str, str],
+    outcomes: Mapping[str, str],
 ) -> list[Procedure]:
-    """Every declared procedure in declared order, whether it has a result or not; `occasions` are key → label."""
+    """Every declared procedure in declared order, whether it has a result or not.
+
+    `occasions` and `outcomes` are key → label.
+    """
     said = {row["procedure"]: row for row in _of(results.get("results.procedure"), analysis.name).to_dicts()}
-    return [_procedure(analysis, declared, said.get(declared.name), results, panel, rule, occasions)
-            for declared in analysis.procedures]  # fmt: skip
+    parts = {name: _by_name(frame, analysis.name) for name, frame in results.items() if name not in NO_ROWS_OF_ITS_OWN}
+    return [
+        _procedure(
+            analysis,
+            declared,
+            said.get(declared.name),
+            {name: by_name[declared.name] for name, by_name in parts.items() if declared.name in by_name},
+            panel,
+            rule,
+            occasions,
+            outcomes,
+        )
+        for declared in analysis.procedures
+    ]
 
 
 def _procedure(
     analysis: Analysis,
     declared: ProcedureBase,
     said: Mapping[str, Any] | None,
-    results: Mapping[str, pl.DataFrame],
+    found: Mapping[str, pl.DataFrame],
     panel: pl.DataFrame | None,
     rule: Disclosure,
     occasions: Mapping[str, str],
+    outcomes: Mapping[str, str],
 ) -> Procedure:
     row = said or {"reason": "no result"}
     refused = None if panel is None else rule.refuses_cells(panel, sorted(declared.columns()))
     tables: dict[str, pl.DataFrame] = {}
-    for name, frame in results.items():
-        if name in NO_ROWS_OF_ITS_OWN:
-            continue
-        own = _of(frame, analysis.name, declared.name)
-        if own.is_empty():
-            continue
-        is_refused = refused is not None and (name in GROUPED or _is_of_contrasts(own))
+    is_small = row.get("n_patients") is not None and not rule.allows(row["n_patients"])
+    for name, own in found.items():
+        is_refused = is_small or (refused is not None and (name in GROUPED or _is_of_contrasts(own)))
         tables[name] = withheld(name, own, Disclosure(EVERYTHING) if is_refused else rule)
     if {"results.description", "results.group_test"} <= tables.keys():
         tables["results.group_test"] = tests_of_hidden(tables["results.group_test"], tables["results.description"])
@@ -121,7 +137,7 @@ def _procedure(
         n_patients if is_shown else None,
         row.get("n_observations") if is_shown else None,
         tables,
-        analysis.outcomes,
+        outcomes,
         occasions,
         analysis.name,
     )
@@ -156,12 +172,19 @@ def contrasts_of_models(
     return found
 
 
+def _by_name(frame: pl.DataFrame, analysis: str) -> dict[str, pl.DataFrame]:
+    """Rows of an analysis by the procedure (or model) that they are of."""
+    column = next((name for name in ("procedure", "model") if name in frame.columns), None)
+    if column is None or "analysis" not in frame.columns:
+        return {}
+    own = frame.filter(pl.col("analysis") == analysis)
+    parts = own.partition_by(column, as_dict=True, maintain_order=True)
+    return {str(key[0]): part for key, part in parts.items()}
+
+
 def _of(frame: pl.DataFrame | None, analysis: str, procedure: str | None = None) -> pl.DataFrame:
-    """Rows of an analysis, and of one procedure (which a table of models names in `model`)."""
+    """Rows of an analysis, and of one procedure or model."""
     if frame is None or "analysis" not in frame.columns:
         return pl.DataFrame()
     found = frame.filter(pl.col("analysis") == analysis)
-    if procedure is None:
-        return found
-    column = next((name for name in ("procedure", "model") if name in frame.columns), None)
-    return pl.DataFrame() if column is None else found.filter(pl.col(column) == procedure)
+    return found if procedure is None else found.filter(pl.col("procedure") == procedure)

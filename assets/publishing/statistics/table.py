@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 
 import polars as pl
@@ -80,7 +81,7 @@ class Heading:
     """Stars hang to the right of the column's numbers, so its heading leaves their room."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PaperTable:
     """One table with everything that stands above and below it.
 
@@ -117,7 +118,7 @@ class PaperTable:
                 top += [_single(*entry, n_rows=2) for entry in own]
         return tuple(top), tuple(below)
 
-    @property
+    @cached_property
     def starred(self) -> frozenset[int]:
         """Places of the columns in which any cell carries stars."""
         return frozenset(place for row in self.rows for place, cell in enumerate(row.cells) if cell.stars)
@@ -212,5 +213,5 @@ def plain_value(value: object) -> str:
     if isinstance(value, int):
         return count(value)
     if isinstance(value, float):
-        return number(value, 0 if value.is_integer() and abs(value) >= 100 else 3)
+        return number(value, 0 if value.is_integer() else decimals_for([abs(value) / 20], most=6))
     return str(value)

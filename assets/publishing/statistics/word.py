@@ -1,6 +1,7 @@
 """A printed table, or all tables and figures of an analysis, as a Word document with stable bytes.
 
-What belongs here: python-docx, its styles, and what would change from run to run. What does not: any number or word.
+What belongs here: python-docx, its styles, and what would change from run to run. What does not: the grid of a table
+(`word_grid`), or any number or word.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from assets.publishing.statistics.table import PaperTable
+from assets.publishing.statistics.word_grid import SMALL, grid
 
 FONT = "Times New Roman"
 WIDE = 6
 """Tables with more columns than this are laid on the side."""
+BALLAST = ("/stylesWithEffects", "/thumbnail")
 FIRST_ZIP_DAY = (1980, 1, 1, 0, 0, 0)
 
 
@@ -60,6 +63,7 @@ def write_document(
     import docx
 
     document: Any = docx.Document()
+    _without_ballast(document)
     _styles(document)
     _properties(document, about)
     is_wide = any(len(entry.table.columns) > WIDE for entry in tables)
@@ -80,6 +84,13 @@ def write_document(
     stored = io.BytesIO()
     document.save(stored)
     path.write_bytes(_stable(stored.getvalue()))
+
+
+def _without_ballast(document: Any) -> None:
+    """The template's picture of itself, and its styles a second time for Word 2010: half of every file."""
+    for rels in (document.part.rels, document.part.package.rels):
+        for key in [key for key, rel in rels.items() if rel.reltype.endswith(BALLAST)]:
+            del rels[key]
 
 
 def _styles(document: Any) -> None:
@@ -122,6 +133,8 @@ def _text(paragraph: Any, text: str, *, is_bold: bool = False, is_italic: bool =
 
 
 def _table(document: Any, entry: NumberedTable) -> None:
+    from docx.oxml import parse_xml
+
     table = entry.table
     heading = document.add_paragraph()
     heading.paragraph_format.keep_with_next = True
@@ -131,87 +144,20 @@ def _table(document: Any, entry: NumberedTable) -> None:
     _text(title, table.title, is_italic=True)
     if table.problem:
         _text(document.add_paragraph(), table.problem)
+    after = document.add_paragraph()
+    after.paragraph_format.space_before = _points(4)
     if table.rows:
-        _grid(document, table)
+        after._p.addprevious(parse_xml(grid(table)))
     for place, note in enumerate(table.notes):
-        paragraph = document.add_paragraph()
         if place == 0:
-            paragraph.paragraph_format.space_before = _points(4)
-            _text(paragraph, "Note. ", is_italic=True, size=9.5)
-        _text(paragraph, note, size=9.5)
+            _text(after, "Note. ", is_italic=True, size=SMALL)
+        _text(after if place == 0 else document.add_paragraph(), note, size=SMALL)
 
 
 def _points(size: float) -> Any:
     from docx.shared import Pt
 
     return Pt(size)
-
-
-def _grid(document: Any, table: PaperTable) -> None:
-    n_heads, width = len(table.head), 1 + len(table.columns)
-    grid = document.add_table(rows=n_heads + len(table.rows), cols=width)
-    grid.autofit = True
-    rows = [list(row.cells) for row in grid.rows]
-    spans = [*enumerate(table.head)]
-    taken: set[int] = set()
-    for line, headings in spans:
-        place = 0
-        for heading in headings:
-            while line == 1 and place in taken:
-                place += 1
-            first, last = rows[line][place], rows[line + heading.n_rows - 1][place + heading.n_columns - 1]
-            cell = first if first is last else first.merge(last)
-            _fill(cell.paragraphs[0], heading.text, is_number=heading.is_number)
-            if heading.n_rows > 1:
-                taken.add(place)
-            place += heading.n_columns
-    for line, row in enumerate(table.rows, start=n_heads):
-        _fill(rows[line][0].paragraphs[0], row.label, is_number=False, is_bold=row.is_heading, indent=row.is_indented)
-        for place, cell in enumerate(row.cells, start=1):
-            _fill(rows[line][place].paragraphs[0], cell.printed, is_number=table.columns[place - 1].is_number)
-    _border(rows[0], "top")
-    _border(rows[n_heads - 1], "bottom")
-    _border(rows[-1], "bottom")
-    for row in list(grid.rows)[:n_heads]:
-        _repeat(row)
-
-
-def _fill(paragraph: Any, text: str, *, is_number: bool, is_bold: bool = False, indent: bool = False) -> None:
-    from docx.enum.text import WD_ALIGN_PARAGRAPH
-
-    paragraph.paragraph_format.space_after = _points(1)
-    if is_number:
-        paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-    if indent:
-        paragraph.paragraph_format.left_indent = _points(10)
-    if text:
-        _text(paragraph, text, is_bold=is_bold, size=9.5)
-
-
-def _border(cells: Sequence[Any], side: str) -> None:
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-
-    for element in dict.fromkeys(cell._tc for cell in cells):
-        properties = element.get_or_add_tcPr()
-        borders = properties.find(qn("w:tcBorders"))
-        if borders is None:
-            borders = OxmlElement("w:tcBorders")
-            properties.append(borders)
-        line = OxmlElement(f"w:{side}")
-        for key, value in (("val", "single"), ("sz", "6"), ("space", "0"), ("color", "000000")):
-            line.set(qn(f"w:{key}"), value)
-        borders.append(line)
-
-
-def _repeat(row: Any) -> None:
-    """A heading row comes again on every page that the table runs over."""
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-
-    mark = OxmlElement("w:tblHeader")
-    mark.set(qn("w:val"), "true")
-    row._tr.get_or_add_trPr().append(mark)
 
 
 def _figure(document: Any, figure: NumberedFigure) -> None:
@@ -225,8 +171,8 @@ def _figure(document: Any, figure: NumberedFigure) -> None:
     described = shown._inline.docPr
     described.set("descr", f"{figure.title}. {figure.note}")
     paragraph = document.add_paragraph()
-    _text(paragraph, "Note. ", is_italic=True, size=9.5)
-    _text(paragraph, figure.note, size=9.5)
+    _text(paragraph, "Note. ", is_italic=True, size=SMALL)
+    _text(paragraph, figure.note, size=SMALL)
 
 
 def _stable(content: bytes) -> bytes:
@@ -235,6 +181,8 @@ def _stable(content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
         for name in sorted(old.namelist(), key=lambda part: (part != "[Content_Types].xml", part)):
             entry = zipfile.ZipInfo(name, FIRST_ZIP_DAY)
-            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
-            new.writestr(entry, old.read(name))
+            is_packed = name.endswith(".png")
+            entry.compress_type = zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o600 << 16
+            new.writestr(entry, old.read(name), compresslevel=None if is_packed else 1)
     return made.getvalue()
