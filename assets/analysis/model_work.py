@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from assets.analysis.bootstrap import VARIANCES, Interval, Side, explained_intervals
 from assets.analysis.comparison import explained, likelihood_ratio
 from assets.analysis.design_matrix import NotEstimableError, build_design, complete_rows, source_columns
@@ -143,7 +145,7 @@ class ModelWork:
     ) -> None:
         key = {"analysis": self.analysis.name, "outcome": outcome, "model": model.name}
         values = {name: getattr(fitted, name) for name in FIT_VARIANCES} | {"cor_intercept_slope": correlation(fitted)}
-        intervals = variance_intervals(fitted) if reference is None else {}
+        intervals = self._variance_intervals(fitted) if reference is None else {}
         for component, value in values.items():
             if value is not None:
                 row: dict[str, Any] = key | {"component": component, "estimate": value}
@@ -183,12 +185,19 @@ class ModelWork:
         frame, terms = coded(self.frame.loc[self._rows(outcome, model)], model.terms, self.analysis.panel)
         try:
             found = judge(fitted, frame, outcome, terms, PATIENT, TIME, random=model.random)
-        except Exception as problem:  # what judges a model does not stop it; a message could hold a value
+        except Exception as problem:  # the fit stands without its judgement; the message could hold a value
             reason = f"the check failed with {type(problem).__name__}"
             found = {"results.reference_check": [{"status": "not_applicable", "reason": reason}]}
         for table, rows in found.items():
             for row in rows:
                 self._append(table, key | row)
+
+    def _variance_intervals(self, fitted: MixedModelFit) -> dict[str, dict[str, Any]]:
+        """Profile intervals by component; a profile that cannot be followed leaves the estimates without one."""
+        try:
+            return variance_intervals(fitted)
+        except (ValueError, RuntimeError, np.linalg.LinAlgError):
+            return {}
 
     def _add_contrasts(self, outcome: str, model: Model, fitted: MixedModelFit) -> None:
         for label, weights in model.contrasts.items():

@@ -86,14 +86,14 @@ class _Profile:
     def _end(self, place: int, at: float, sign: int, limit: float) -> float:
         from scipy.optimize import brentq
 
-        state = {"point": self.best.copy()}
-        known = {at: -QUANTILE}  # a point reached from elsewhere may differ by a hair: each counts once
+        known = {at: (self.minimum, self.best.copy())}
 
         def fallen(value: float) -> float:
+            """Each value once, from the point of the nearest one further in: a search from outside may get stuck."""
             if value not in known:
-                deviance, state["point"] = self._constrained(place, value, state["point"])
-                known[value] = math.sqrt(max(deviance - self.minimum, 0.0)) - QUANTILE
-            return known[value]
+                near = max((one for one in known if abs(one - at) <= abs(value - at)), key=lambda one: abs(one - at))
+                known[value] = self._constrained(place, value, known[near][1])
+            return math.sqrt(max(known[value][0] - self.minimum, 0.0)) - QUANTILE
 
         inner, step = at, 0.2 if place == 2 else max(0.15 * at, 0.02 * float(self.best[3]))
         for _ in range(40):
