@@ -120,9 +120,7 @@ def _read(connection: duckdb.DuckDBPyConnection, ratings: Ratings, declared: Agr
     rated = Rated(table, len(frame) - len(once), declared.raters != "unknown")
     rated_twice = int((table.notna().sum(axis=1) >= 2).sum())
     if rated_twice < declared.minimum_objects:
-        raise NotEstimableError(
-            f"{rated_twice} objects have two ratings or more; {declared.minimum_objects} are asked for"
-        )
+        raise NotEstimableError(f"fewer than {declared.minimum_objects} objects have two ratings or more")
     return rated, str(frame["version"].iloc[0])
 
 

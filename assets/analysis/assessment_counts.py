@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from assets.analysis.design_matrix import NotEstimableError
 from assets.analysis.groups import ALL
 from assets.analysis.procedure import Found, Room
 from codebook.procedures.assessment_counts import AssessmentCounts, Counted
@@ -22,6 +23,8 @@ def assessment_counts(declared: AssessmentCounts, room: Room) -> Found:
     those courses have so many. `<name>_one_in_first_year`: of those with one. `<name>_lacks_final`: of all courses.
     """
     panel = room.panel
+    if panel.empty:
+        raise NotEstimableError("the panel has no rows")
     found = Found(
         "a row of the panel with any of the columns is an assessment",
         n_patients=int(panel["patient_id"].nunique()),

@@ -17,6 +17,7 @@ from assets.analysis.likelihood import ProfiledLikelihood
 from assets.analysis.maximum import maximise
 from assets.analysis.mixed_model import MixedModelFit
 from assets.analysis.patient_sums import from_matrices
+from assets.analysis.threads import single_threaded
 from codebook.analysis import Bootstrap
 
 VARIANCES = ("var_intercept", "var_slope")
@@ -58,15 +59,16 @@ def explained_intervals(model: Side, reference: Side, declared: Bootstrap) -> di
     rng = np.random.default_rng(declared.seed)
     draws = _Draws(model, rng)
     shares: dict[str, list[float]] = {variance: [] for variance in VARIANCES}
-    for _ in range(declared.resamples):
-        rows, patient, y = draws.outcomes() if declared.by == "parametric" else draws.patients()
-        own, before = (_refitted(side, rows, patient, y) for side in (model, reference))
-        if own is None or before is None:
-            continue
-        for place, variance in enumerate(VARIANCES):
-            share, _reason = share_of(own[place], before[place], before[2], variance)
-            if share is not None:
-                shares[variance].append(share)
+    with single_threaded():
+        for _ in range(declared.resamples):
+            rows, patient, y = draws.outcomes() if declared.by == "parametric" else draws.patients()
+            own, before = (_refitted(side, rows, patient, y) for side in (model, reference))
+            if own is None or before is None:
+                continue
+            for place, variance in enumerate(VARIANCES):
+                share, _reason = share_of(own[place], before[place], before[2], variance)
+                if share is not None:
+                    shares[variance].append(share)
     return {variance: _percentiles(found, declared) for variance, found in shares.items()}
 
 

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.analysis.design_matrix import NotEstimableError
+from assets.analysis.resampling import resampling_counts
 
 Floats = NDArray[np.float64]
 SMALLEST_UNIQUENESS = 0.005
 """Of an item's variance; where the likelihood would go further the solution is improper (a Heywood case)."""
-_CHUNK = 100
+_FORMS = 5000
 
 
 def pairwise_covariance(answers: Floats) -> Floats:
@@ -115,18 +116,15 @@ def omega(answers: Floats, n_resamples: int, seed: int, minimum: int = 30) -> Om
     if k < 3:
         raise NotEstimableError(f"omega needs 3 items or more; the scale has {k}")
     if n < max(minimum, k + 1):
-        raise NotEstimableError(f"{n} forms are complete; omega needs {max(minimum, k + 1)}")
+        raise NotEstimableError(f"fewer than {max(minimum, k + 1)} forms are complete")
     if (np.ptp(complete, axis=0) == 0).any():
         raise NotEstimableError("an item has the same answer on every complete form")
     centred = complete - complete.mean(axis=0)
     point, is_improper = _omegas((centred.T @ centred / (n - 1))[None], tolerance=1e-10, most=20_000)
-    rng = np.random.default_rng(seed)
     found = []
-    products = (centred[:, :, None] * centred[:, None, :]).reshape(n, k * k)
-    for start in range(0, n_resamples, _CHUNK):
-        counts = rng.multinomial(n, np.full(n, 1 / n), size=min(_CHUNK, n_resamples - start)).astype(float)
+    for counts in resampling_counts(n, n_resamples, seed):
         mean = counts @ centred / n
-        covariance = (counts @ products).reshape(-1, k, k) / n - mean[:, :, None] * mean[:, None, :]
+        covariance = _squares(centred, counts) / n - mean[:, :, None] * mean[:, None, :]
         found.append(_omegas(covariance, tolerance=1e-6, most=1000)[0])
     values = np.concatenate(found)
     values = values[np.isfinite(values)]
@@ -139,6 +137,17 @@ def omega(answers: Floats, n_resamples: int, seed: int, minimum: int = 30) -> Om
         len(values),
         bool(is_improper[0]),
     )
+
+
+def _squares(centred: Floats, counts: Floats) -> Floats:
+    """Sums of squares and products for each row of counts, a few thousand forms at a time."""
+    n, k = centred.shape
+    total = np.zeros((len(counts), k * k))
+    for start in range(0, n, _FORMS):
+        part = centred[start : start + _FORMS]
+        products = (part[:, :, None] * part[:, None, :]).reshape(len(part), k * k)
+        total += counts[:, start : start + _FORMS] @ products
+    return total.reshape(-1, k, k)
 
 
 def _omegas(covariance: Floats, tolerance: float, most: int) -> tuple[Floats, NDArray[np.bool_]]:

@@ -16,6 +16,7 @@ from assets.analysis.model_work import PATIENT, ModelWork
 from assets.analysis.panel import panel_schema, panel_sql
 from assets.analysis.procedure import Room, run_procedure
 from assets.analysis.result_schemas import patient_schemas, result_schemas
+from assets.analysis.reuse import fingerprint, sealed_rows
 from codebook.panel import Panel
 from codebook.procedures.base import ProcedureBase
 
@@ -46,10 +47,12 @@ def run_analyses(
     library: Library,
     on_progress: Callable[[str], None],
     only: Collection[str] | None = None,
+    earlier: Path | None = None,
 ) -> AnalysisResults:
     """Build every panel and fit every declared model, reading `harmonised.*` through `connection`.
 
-    `only`: names of the analyses wanted; None: all.
+    `only`: names of the analyses wanted; None: all. `earlier`: a sealed warehouse, whose models are taken over where
+    rows, declaration and code are the same.
 
     `on_progress` is told, in one sentence each, which panel was built and which analysis was fitted. What fails is a
     row of `results.fit` with its reason (and a typed, empty panel), and the rest goes on.
@@ -72,17 +75,24 @@ def run_analyses(
         elif declared[analysis.panel.name] != analysis.panel:
             reason = f"another analysis declares the panel '{analysis.panel.name}' differently; rename one"
         work = ModelWork(analysis, table.to_pandas(), reason)
-        for outcome in analysis.outcomes:
-            for model in analysis.models:
-                work.run(outcome, model)
-        found = [work.rows]
+        print_of = fingerprint(analysis, table)
+        known = sealed_rows(earlier, analysis, print_of) if analysis.models and reason is None else None
+        if known is None:
+            for outcome in analysis.outcomes:
+                for model in analysis.models:
+                    work.run(outcome, model)
+        mark = {"results.model_fingerprint": [{"analysis": name, "fingerprint": print_of}]}
+        models = work.rows if known is None else known
+        found = [models, mark] if analysis.models and reason is None else [models]
         for procedure in analysis.procedures:
             found.append(_procedure(procedure, Room(analysis, library, work.frame, connection), reason))
         for part in found:
             for key, added in part.items():
                 rows.setdefault(key, []).extend(added)
         procedures = f", {len(analysis.procedures)} procedures" if analysis.procedures else ""
-        on_progress(f"analysis {name}: {len(work.rows.get('results.fit', []))} models{procedures}")
+        n_models = len(models.get("results.fit", []))
+        taken = " as they were" if known is not None else ""
+        on_progress(f"analysis {name}: {n_models} models{taken}{procedures}")
     tables = {name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in schemas.items()}
     typed = patient_schemas()
     more = {

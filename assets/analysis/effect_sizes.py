@@ -13,6 +13,7 @@ import numpy as np
 
 from assets.analysis.design_matrix import NotEstimableError
 from assets.analysis.procedure import Found, Room
+from assets.analysis.resampling import resampling_counts
 from assets.analysis.standardised import (
     Effect,
     Floats,
@@ -71,10 +72,12 @@ def pre_post(declared: PrePost, room: Room) -> Found:
         f"{declared.seed})"
     )
     seen: set[str] = set()
+    without_after: set[str] = set()
     for outcome in declared.outcomes:
         for level, panel in _levels(room.panel, declared.by):
             at = occasions(panel, outcome, declared.before, declared.after)
             seen.update(at.keys.loc[at.is_pair, "patient_id"])
+            without_after.update(at.keys.loc[~at.is_pair, "episode_id"])
             row = {"outcome": outcome, "label": room.analysis.outcomes.get(outcome, outcome), "group_level": level}
             try:
                 _completers(found, row | {"is_primary": declared.drop_outs == "excluded"}, at, declared)
@@ -82,7 +85,24 @@ def pre_post(declared: PrePost, room: Room) -> Found:
             except NotEstimableError as problem:
                 found.add(TABLE, **row, reason=str(problem))
     found.n_patients = len(seen)
+    found.note = _still_open(room, without_after)
     return found
+
+
+def _still_open(room: Room, episodes: set[str]) -> str | None:
+    """Whether those without a value at the end are all drop-outs, or some may be in treatment still."""
+    import duckdb
+
+    if not episodes:
+        return None
+    try:
+        known = room.connection.execute("select episode_id, discharge_date from harmonised.episode").df()
+    except duckdb.CatalogException:
+        return None
+    # without the number, which could be one of a few
+    if not known.loc[known["episode_id"].isin(episodes), "discharge_date"].isna().any():
+        return None
+    return "some courses without a value at the end have no discharge date and may be in treatment still"
 
 
 def _levels(panel: pd.DataFrame, by: str | None) -> list[tuple[str, pd.DataFrame]]:
@@ -102,7 +122,7 @@ def _completers(found: Found, row: dict[str, Any], at: Occasions, declared: PreP
     n = len(before)
     if n < 2:
         raise NotEstimableError(
-            f"{n} courses have '{row['outcome']}' at {declared.before} and at {declared.after}; 2 are needed"
+            f"fewer than 2 courses have '{row['outcome']}' at {declared.before} and at {declared.after}"
         )
     shared = row | {"sample": "both_occasions", "n": n, "n_before": n, "n_after": n}
     shared |= _described(before, after) | _paired_test(before, after)
@@ -157,10 +177,9 @@ def _with_drop_outs(found: Found, row: dict[str, Any], at: Occasions, declared: 
 
 def _open_effects(at: Occasions, declared: PrePost) -> list[tuple[str, float | None, Any, Any, str | None]]:
     n, m = len(at.before), int(at.is_pair.sum())
-    rng = np.random.default_rng(declared.seed)
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=declared.n_resamples).astype(float)
     observed = _open_change(at, np.ones((1, n)))
-    resampled = _open_change(at, counts)
+    parts = [_open_change(at, counts) for counts in resampling_counts(n, declared.n_resamples, declared.seed)]
+    resampled = {name: np.concatenate([part[name] for part in parts]) for name in observed}
     rows: list[tuple[str, float | None, Any, Any, str | None]] = []
     # the SD before rests on n courses, that of both occasions on the m pairs
     for name, df in (("change", 0), ("av", m - 1), ("pre", n - 1)):

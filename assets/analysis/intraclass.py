@@ -59,7 +59,7 @@ def mean_squares(ratings: Floats) -> MeanSquares:
     """
     n, k = ratings.shape
     if n < 2 or k < 2:
-        raise NotEstimableError(f"{n} objects have ratings by all of {k} raters; 2 of each are needed")
+        raise NotEstimableError("fewer than 2 objects have ratings by all raters, or there is one rater")
     grand = ratings.mean()
     of_objects = k * float(((ratings.mean(axis=1) - grand) ** 2).sum())
     of_raters = n * float(((ratings.mean(axis=0) - grand) ** 2).sum())

@@ -5,7 +5,7 @@ What belongs here: reading answers from the warehouse, recoding and reversing. W
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from assets.analysis.design_matrix import NotEstimableError
 from codebook.instrument import Instrument
@@ -16,19 +16,26 @@ if TYPE_CHECKING:
 
 _SQL = """
     select
-        assessment.assessment_id,
         assessment.patient_id,
         assessment.episode_id,
+        assessment.assessment_id,
         assessment.version,
         assessment.occasion,
         assessment.months,
-        response.item,
-        response.value
+        {items}
     from harmonised.assessment as assessment
     inner join harmonised.item_response as response on assessment.assessment_id = response.assessment_id
     where assessment.instrument = ? and assessment.rater = ? and response.value is not null
+    group by
+        assessment.patient_id,
+        assessment.episode_id,
+        assessment.assessment_id,
+        assessment.version,
+        assessment.occasion,
+        assessment.months
+    order by assessment.patient_id, assessment.months, assessment.assessment_id
 """
-KEYS = ["patient_id", "episode_id", "assessment_id", "version", "occasion", "months"]
+KEYS = ("patient_id", "episode_id", "assessment_id", "version", "occasion", "months")
 
 
 def item_answers(connection: duckdb.DuckDBPyConnection, instrument: Instrument, rater: str) -> pd.DataFrame:
@@ -40,31 +47,28 @@ def item_answers(connection: duckdb.DuckDBPyConnection, instrument: Instrument, 
     Raises:
         NotEstimableError: there is no answer at all, or a form has a version that the codebook lacks.
     """
-    long = connection.execute(_SQL, [instrument.key, rater]).df()
-    if long.empty:
+    numbers = list(range(1, instrument.n_items + 1))
+    items = ",\n        ".join(
+        f"max(case when response.item = {n} then response.value end) as item_{n}" for n in numbers
+    )
+    forms = connection.execute(_SQL.format(items=items), [instrument.key, rater]).df() if numbers else None
+    if forms is None or forms.empty:
         raise NotEstimableError(f"no form of {instrument.key} by the {rater} has any answer to an item")
+    forms = forms.set_axis([*KEYS, *numbers], axis=1)
     known = {version.key for version in instrument.versions}
-    strange = sorted(set(long["version"]) - known)
+    strange = sorted(set(forms["version"]) - known)
     if strange:
         raise NotEstimableError(f"{instrument.key} has no version {', '.join(map(str, strange))}")
-    long["value"] = _scored(long, instrument)
-    wide = long.pivot(index="assessment_id", columns="item", values="value")
-    wide.columns = wide.columns.astype(int)
-    forms = long.drop_duplicates("assessment_id")[KEYS].merge(wide.reset_index(), on="assessment_id")
-    return forms.sort_values(["patient_id", "months", "assessment_id"], kind="stable", ignore_index=True)
-
-
-def _scored(long: pd.DataFrame, instrument: Instrument) -> pd.Series[float]:
-    scored = long["value"].astype(float).copy()
-    for key, rows in long.groupby(["version", "item"]).groups.items():
-        version_key, item = cast("tuple[str, int]", key)
-        version, number = instrument.version(version_key), int(item)
-        recode = version.recode_of(number)
-        if recode:
-            scored.loc[rows] = scored.loc[rows].map(recode).astype(float)
-        if number in instrument.reversed_items and number not in version.reversed_in_export:
-            scored.loc[rows] = sum(version.scored_range(number)) - scored.loc[rows]
-    return scored
+    forms[numbers] = forms[numbers].astype(float)
+    for key, rows in forms.groupby("version").groups.items():
+        version = instrument.version(str(key))
+        for number in numbers:
+            recode = version.recode_of(number)
+            if recode:
+                forms.loc[rows, number] = forms.loc[rows, number].map(recode)
+            if number in instrument.reversed_items and number not in version.reversed_in_export:
+                forms.loc[rows, number] = sum(version.scored_range(number)) - forms.loc[rows, number]
+    return forms
 
 
 def first_forms(forms: pd.DataFrame, occasion: str) -> pd.DataFrame:

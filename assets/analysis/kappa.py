@@ -25,7 +25,7 @@ def pearson(one: Floats, other: Floats, level: float = 0.95) -> dict[str, float 
 
     n = len(one)
     if n < 4:
-        raise NotEstimableError(f"{n} pairs of ratings; 4 are needed")
+        raise NotEstimableError("fewer than 4 pairs of ratings")
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         raise NotEstimableError("a rater gave the same rating to all")
     found = pearsonr(one, other)
@@ -60,7 +60,7 @@ def weighted_kappa(one: Floats, other: Floats, categories: Floats, weights: str)
     from statsmodels.stats.inter_rater import cohens_kappa
 
     if len(one) < 2:
-        raise NotEstimableError(f"{len(one)} pairs of ratings; 2 are needed")
+        raise NotEstimableError("fewer than 2 pairs of ratings")
     places = [np.searchsorted(categories, values - 1e-9) for values in (one, other)]
     for place, values in zip(places, (one, other), strict=True):
         inside = np.minimum(place, len(categories) - 1)

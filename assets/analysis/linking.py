@@ -13,6 +13,7 @@ from assets.analysis.design_matrix import NotEstimableError
 from assets.analysis.item_answers import first_forms, item_answers
 from assets.analysis.linear_linking import Floats, Moments, link, moments
 from assets.analysis.procedure import Found, Room
+from assets.analysis.resampling import resampling_counts
 from codebook.instrument import Instrument, Scale
 from codebook.procedures.linking import Linking, anchor_items
 
@@ -103,10 +104,9 @@ def _link_scale(
     n_both = len(pair[0].index.intersection(pair[1].index))
     row = row | {"n_from": n_from, "n_to": n_to, "n_both": n_both}
     if min(n_from, n_to) < declared.minimum_n:
-        raise NotEstimableError(
-            f"{n_from} complete forms of {declared.from_instrument} and {n_to} of {declared.to_instrument}; "
-            f"{declared.minimum_n} of each are asked for"
-        )
+        forms = f"{declared.from_instrument} or of {declared.to_instrument}"
+        found.add(TABLE, **row, reason=f"fewer than {declared.minimum_n} complete forms of {forms}")
+        return
     flat = [name for frame in pair for name in ("score", "anchor") if float(np.ptp(frame[name])) == 0]
     if flat:
         raise NotEstimableError(f"the {flat[0]} of one form is the same for everyone")
@@ -119,7 +119,7 @@ def _link_scale(
     points = declared.at_scores or tuple(float(x) for x in range(int(scale.minimum), int(scale.maximum) + 1))
     for method in declared.methods:
         slope, intercept = link(method, observed[0], observed[1], declared.weight_from)
-        slopes, intercepts = link(method, drawn[0], drawn[1], declared.weight_from)
+        slopes, intercepts = drawn[method]
         shared = row | {"method": method}
         if not np.isfinite(slope[0]):
             found.add(TABLE, **shared, reason="the anchor's relation to the score gives no slope by this method")
@@ -135,13 +135,19 @@ def _moments(frame: pd.DataFrame, counts: Floats) -> Moments:
     return moments(frame["score"].to_numpy(dtype=float), frame["anchor"].to_numpy(dtype=float), counts)
 
 
-def _resampled(pair: tuple[pd.DataFrame, pd.DataFrame], declared: Linking) -> list[Moments]:
-    """Patients are drawn, so that both forms of one patient are drawn together."""
+def _resampled(pair: tuple[pd.DataFrame, pd.DataFrame], declared: Linking) -> dict[str, tuple[Floats, Floats]]:
+    """Slopes and intercepts of each method; patients are drawn, so that both forms of one are drawn together."""
     patients = pair[0].index.union(pair[1].index)
-    n = len(patients)
-    rng = np.random.default_rng(declared.seed)
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=declared.n_resamples).astype(float)
-    return [_moments(frame, counts[:, patients.get_indexer(frame.index)]) for frame in pair]
+    places = [patients.get_indexer(frame.index) for frame in pair]
+    found: dict[str, list[tuple[Floats, Floats]]] = {method: [] for method in declared.methods}
+    for counts in resampling_counts(len(patients), declared.n_resamples, declared.seed):
+        first, second = (_moments(frame, counts[:, place]) for frame, place in zip(pair, places, strict=True))
+        for method in declared.methods:
+            found[method].append(link(method, first, second, declared.weight_from))
+    return {
+        method: (np.concatenate([slope for slope, _ in parts]), np.concatenate([level for _, level in parts]))
+        for method, parts in found.items()
+    }
 
 
 def _add(found: Found, row: dict[str, Any], value: float, resampled: Floats) -> None:

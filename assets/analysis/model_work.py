@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from assets.analysis.bootstrap import VARIANCES, Interval, Side, explained_intervals
 from assets.analysis.comparison import explained, likelihood_ratio
 from assets.analysis.design_matrix import NotEstimableError, build_design, complete_rows, source_columns
+from assets.analysis.judgement import judge, variance_intervals
 from assets.analysis.levels import coded, in_words, stratum
 from assets.analysis.mixed_model import Method, MixedModelFit, contrast, finite_or_none, fit, not_fitted
 from codebook.analysis import Analysis, Model
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PATIENT, TIME = "patient_id", "months"
-FIT_NUMBERS = ("log_likelihood", "aic", "bic")
+FIT_NUMBERS = ("log_likelihood", "n_parameters", "aic", "aic_spss", "bic")
 FIT_VARIANCES = ("var_intercept", "var_slope", "cov_intercept_slope", "var_residual")
 EXPLAINED = {"var_intercept": "explained_intercept_pct", "var_slope": "explained_slope_pct"}
 
@@ -44,6 +45,7 @@ class ModelWork:
         compared = self._fit(outcome, reference, model) if reference is not None else None
         self._add(outcome, model.name, model.label, fitted, compared, model.reference)
         self._add_components(outcome, model, fitted, compared, reference)
+        self._add_judgement(outcome, model, fitted)
         self._add_contrasts(outcome, model, fitted)
         if reference is not None and compared is not None:
             name = f"{reference.name}@{model.name}"
@@ -141,16 +143,18 @@ class ModelWork:
     ) -> None:
         key = {"analysis": self.analysis.name, "outcome": outcome, "model": model.name}
         values = {name: getattr(fitted, name) for name in FIT_VARIANCES} | {"cor_intercept_slope": correlation(fitted)}
+        intervals = variance_intervals(fitted) if reference is None else {}
         for component, value in values.items():
             if value is not None:
-                self._append("results.variance_component", key | {"component": component, "estimate": value})
+                row: dict[str, Any] = key | {"component": component, "estimate": value}
+                self._append("results.variance_component", row | intervals.get(component, {}))
         if compared is None or reference is None:
             return
-        intervals = self._intervals(outcome, model, reference, fitted, compared)
+        shares = self._intervals(outcome, model, reference, fitted, compared)
         for variance in VARIANCES:
             share, reason = explained(fitted, compared, variance)
-            row: dict[str, Any] = key | {"component": EXPLAINED[variance], "estimate": share, "reason": reason}
-            if (found := intervals.get(variance)) is not None and share is not None:
+            row = key | {"component": EXPLAINED[variance], "estimate": share, "reason": reason}
+            if (found := shares.get(variance)) is not None and share is not None:
                 row |= {"ci_low": found.low, "ci_high": found.high, "ci_method": found.method}
                 row |= {"n_resamples": found.n_resamples, "reason": found.reason}
             self._append("results.variance_component", row)
@@ -171,6 +175,15 @@ class ModelWork:
         frame, terms = coded(rows, model.terms, self.analysis.panel)
         has_slope = model.random == "intercept_and_slope"
         return Side(build_design(frame, outcome, terms, PATIENT, TIME, has_slope=has_slope), fitted)
+
+    def _add_judgement(self, outcome: str, model: Model, fitted: MixedModelFit) -> None:
+        if fitted.reason is not None:
+            return
+        key = {"analysis": self.analysis.name, "outcome": outcome, "model": model.name}
+        frame, terms = coded(self.frame.loc[self._rows(outcome, model)], model.terms, self.analysis.panel)
+        for table, rows in judge(fitted, frame, outcome, terms, PATIENT, TIME, random=model.random).items():
+            for row in rows:
+                self._append(table, key | row)
 
     def _add_contrasts(self, outcome: str, model: Model, fitted: MixedModelFit) -> None:
         for label, weights in model.contrasts.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from assets.analysis.design_matrix import NotEstimableError
 from assets.analysis.groups import ALL
 from assets.analysis.levels import stratum
 from assets.analysis.procedure import Found, Room
@@ -28,6 +29,8 @@ def observed_means(declared: ObservedMeans, room: Room) -> Found:
     interval: mean ± t(n − 1) · SD / √n.
     """
     panel = room.panel.loc[room.panel["occasion"].notna() & (room.panel["occasion"] != UNSCHEDULED)]
+    if panel.empty:
+        raise NotEstimableError("no row of the panel is of a known occasion")
     found = Found(
         "mean over courses at an occasion, interval by t; extra assessments are left out",
         n_patients=int(panel["patient_id"].nunique()),

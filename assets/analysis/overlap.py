@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets.analysis.design_matrix import NotEstimableError
 from assets.analysis.groups import ALL, one_per_course
 from assets.analysis.procedure import Found, Room
 from codebook.procedures.overlap import Overlap
@@ -26,6 +27,8 @@ def overlap(declared: Overlap, room: Room) -> Found:
     `pct_both` is the share of those who meet `definition` that meet `other_definition`, too; agreement and kappa are
     the same in both directions.
     """
+    if room.panel.empty:
+        raise NotEstimableError("the panel has no rows")
     courses = one_per_course(room.panel)
     found = Found(METHOD, n_patients=int(courses["patient_id"].nunique()), n_observations=len(courses))
     for name, label in declared.definitions.items():

@@ -75,7 +75,7 @@ class RatingDesign:
         """
         n_objects, n_raters = self.counts.shape
         if n_objects < 2:
-            raise NotEstimableError(f"{n_objects} object was rated; 2 are needed")
+            raise NotEstimableError("fewer than 2 objects were rated")
         if not self.is_nested and n_raters < 2:
             raise NotEstimableError("only one rater rated; 2 are needed")
         if self.counts.sum(axis=1).max() < 2:

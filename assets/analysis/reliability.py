@@ -95,7 +95,7 @@ def _scale(found: Found, row: dict[str, Any], forms: pd.DataFrame, scale: Scale,
 
 def _covariance(answers: np.ndarray) -> np.ndarray:
     if len(answers) < _LEAST_FORMS:
-        raise NotEstimableError(f"{len(answers)} forms have answers; {_LEAST_FORMS} are needed")
+        raise NotEstimableError(f"fewer than {_LEAST_FORMS} forms have answers")
     return pairwise_covariance(answers)
 
 

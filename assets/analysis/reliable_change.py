@@ -109,7 +109,7 @@ def _basis(measure: ChangeMeasure, instruments: list[Instrument], at: Occasions,
         if len(at.before) < 2:
             raise NotEstimableError("fewer than 2 patients before; declare the clinical group's mean and SD")
         clinical = float(at.before.mean()), float(at.before.std(ddof=1))
-        sources.append(f"clinical group: these {len(at.before)} courses before")
+        sources.append("clinical group: everybody who has the measure before")
     else:
         mean, sd, source = _norm(measure.clinical, instruments, room)
         clinical = mean, sd

@@ -21,8 +21,8 @@ _COLUMNS = {
         "ci_high:f method n_patients:i n_observations:i"
     ),
     "results.fit": (
-        "analysis outcome model method log_likelihood:f aic:f bic:f is_converged:b is_singular:b "
-        "var_intercept:f var_slope:f cov_intercept_slope:f var_residual:f "
+        "analysis outcome model method log_likelihood:f n_parameters:i aic:f aic_spss:f bic:f "
+        "is_converged:b is_singular:b var_intercept:f var_slope:f cov_intercept_slope:f var_residual:f "
         "explained_intercept_pct:f explained_slope_pct:f reason label outcome_label panel "
         "reference reference_aic:f n_patients:i n_observations:i n_rows_dropped:i"
     ),
@@ -32,13 +32,14 @@ _COLUMNS = {
     ),
     "results.comparison": (
         "analysis outcome model compared_with chi_square:f df:i p_value:f p_mixture:f method "
-        "reason n_patients:i n_observations:i"
+        "reason n_patients:i n_observations:i f_statistic:f df_error:f"
     ),
     "results.diagnostic": "analysis outcome model diagnostic value:f n:i note",
     "results.reference_check": (
         "analysis outcome model reference log_likelihood:f reference_log_likelihood:f "
         "refit_log_likelihood:f is_interior:b status reason"
     ),
+    "results.model_fingerprint": "analysis fingerprint",
     "results.procedure": "analysis procedure kind title method note reason n_patients:i n_observations:i",
     "results.description": (
         "analysis procedure variable label measure_type category group_level group_label "
@@ -80,8 +81,8 @@ _COLUMNS = {
         "n_observations:i reason"
     ),
     "results.rate": (
-        "analysis procedure outcome measure term group_level n_events:i exposure:f per:f exposure_unit estimate:f "
-        "ci_low:f ci_high:f p_value:f method n_patients:i n_observations:i reason"
+        "analysis procedure outcome measure term group_level n_events:i n_events_total:i exposure:f per:f "
+        "exposure_unit estimate:f ci_low:f ci_high:f p_value:f method n_patients:i n_observations:i reason"
     ),
     "results.mediation": (
         "analysis procedure exposure mediator outcome effect estimate:f std_error:f df:f statistic:f p_value:f "
@@ -107,6 +108,13 @@ _PATIENT_COLUMNS = {
         "analysis procedure outcome patient_id episode_id site_id before:f after:f change:f method "
         "index:f improvement:f change_class cutoff_kind cutoff:f is_functional_before:b "
         "is_functional_after:b significance_class"
+    ),
+    "analysis.process_code_session": (
+        "analysis procedure code patient_id episode_id session:f n_moments:i count:f exposure:f exposure_unit"
+    ),
+    "analysis.process_code_trend": (
+        "analysis procedure code patient_id n_sessions:i count:f exposure:f exposure_unit "
+        "log_rate_per_session:f std_error:f reason"
     ),
 }
 

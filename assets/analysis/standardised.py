@@ -185,7 +185,7 @@ def change_between_arms(treated: tuple[Floats, Floats], reference: tuple[Floats,
         return Effect("d_ppc2", reason="an arm has no variance at one occasion, so there is no correlation")
     df = n1 + n2 - 2
     if df < 3:
-        return Effect("d_ppc2", reason=f"{n1 + n2} patients have both occasions; 5 are needed")
+        return Effect("d_ppc2", reason="fewer than 5 patients have both occasions")
     correction = approximate_correction(df)
     raw = float((y1 - x1).mean() - (y2 - x2).mean()) / math.sqrt(pooled)
     r = float(np.corrcoef(x1, y1)[0, 1] * n1 + np.corrcoef(x2, y2)[0, 1] * n2) / (n1 + n2)

@@ -26,11 +26,14 @@ class JointScales(ProcedureBase):
     """Number (or 0/1) of the patient, whose product with months is tested; a text column cannot be."""
     covariates: tuple[str, ...] = ()
     """More terms, `a` or `a:b`, each with its own coefficient for each scale."""
-    random: Literal["auto", "unstructured", "common_slope", "independent_slope", "shared_slope", "intercepts"] = "auto"
+    random: Literal[
+        "auto", "unstructured", "common_slope", "independent_slope", "own_slope", "shared_slope", "intercepts"
+    ] = "auto"
     """Random effects of the patient. `unstructured`: intercepts and slopes of all scales, any covariance;
     `common_slope`: intercepts and one common slope, any covariance, and one more slope of each scale; in
-    `independent_slope` the slopes are independent of the intercepts; `shared_slope`: intercepts and the common slope
-    only; `intercepts`: no slopes. `auto`: the first of these that the rows can estimate."""
+    `independent_slope` the slopes are independent of the intercepts; `own_slope`: intercepts and each scale's slope;
+    `shared_slope`: intercepts and the common slope; `intercepts`: no slopes. `auto`: the first of these that the rows
+    can estimate, never without a slope whose variance is not zero."""
     estimation: Literal["ML", "REML"] | None = None
     """None: that of the analysis."""
     adjustment: Literal["holm", "bonferroni", "none"] = "holm"

@@ -5,11 +5,13 @@ What belongs here: instrument, codes, what a rate is by. What does not: estimati
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from codebook.instrument import Rater
+from codebook.instrument import Instrument, Rater
+from codebook.panel import Panel
 from codebook.procedures.base import ProcedureBase
 from codebook.procedures.counts import CountModel
 
@@ -32,6 +34,18 @@ class ProcessCodes(ProcedureBase, CountModel):
     (else its months) are its sessions 1, 2, 3 …"""
     minimum_sessions: int = Field(default=3, ge=2)
     """Sessions that some patients must have for a trend."""
+
+    def problems(self, panel: Panel, instruments: Mapping[str, Instrument]) -> Iterator[str]:
+        """Instrument, scales and rater that the codebook lacks."""
+        known = instruments.get(self.instrument)
+        if known is None:
+            yield f"the codebook has no instrument '{self.instrument}'"
+            return
+        for scale in (*self.codes, *((self.exposure,) if self.exposure else ())):
+            if scale not in known.scale_keys:
+                yield f"{known.key} has no scale '{scale}'; it has {', '.join(known.scale_keys)}"
+        if self.rater not in known.raters:
+            yield f"{known.key} is not answered by '{self.rater}'; it is by {', '.join(known.raters)}"
 
     @model_validator(mode="after")
     def _suits(self) -> Self:

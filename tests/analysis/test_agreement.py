@@ -11,9 +11,10 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from procedure_room import analysis, run
+from procedure_room import INSTRUMENTS, analysis, run
 from pydantic import ValidationError
 
+from assets.analysis.agreement import _categories
 from assets.analysis.design_matrix import NotEstimableError
 from assets.analysis.intraclass import Intraclass, intraclass, mean_squares, mean_squares_of
 from assets.analysis.kappa import pearson, weighted_kappa
@@ -178,7 +179,7 @@ def test_pearson_is_that_of_r(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("ratings", "reason"),
     [
-        (np.array([[1.0, 2.0]]), "1 object was rated"),
+        (np.array([[1.0, 2.0]]), "fewer than 2 objects were rated"),
         (np.array([[1.0], [2.0]]), "only one rater"),
         (np.array([[1.0, np.nan], [np.nan, 2.0]]), "no object has two ratings"),
         (np.ones((5, 2)), "all ratings are the same"),
@@ -268,9 +269,9 @@ def test_what_was_not_rated_has_a_reason(warehouse: duckdb.DuckDBPyConnection) -
         "the codebook has no scale 'omi_2.total'",
     ]
     few = rows(warehouse, minimum_objects=30)
-    assert few["reason"].tolist() == ["20 objects have two ratings or more; 30 are asked for"]
+    assert few["reason"].tolist() == ["fewer than 30 objects have two ratings or more"]
     therapist = rows(warehouse, raters="rater", ratings=[DECLARED["ratings"][0] | {"by": ["observer", "therapist"]}])  # type: ignore[index]
-    assert "0 objects have two ratings" in therapist["reason"].iloc[0]
+    assert "fewer than 5 objects have two ratings" in therapist["reason"].iloc[0]
 
 
 def test_a_rater_twice_counts_once_and_is_told(warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -279,6 +280,15 @@ def test_a_rater_twice_counts_once_and_is_told(warehouse: duckdb.DuckDBPyConnect
     warehouse.execute("update harmonised.assessment set sequence = 1 where sequence = 3")
     said, _ = run(analysis(DECLARED), connection=warehouse)
     assert said["note"] == "mbt_acs.global_adherence: 10 second ratings by one rater are left out"
+
+
+def test_half_points_are_categories_up_to_twenty_one() -> None:
+    mas_a, bsi = INSTRUMENTS["mas_a"], INSTRUMENTS["bsi_18"]
+    halves = _categories(mas_a, "mas_a", "s_self_reflectivity")
+    assert halves is not None and halves[:3].tolist() == [0, 0.5, 1] and halves[-1] == 9
+    assert _categories(mas_a, "mas_a", "total") is None and _categories(bsi, "bsi_18", "gsi_sum") is None
+    found = weighted_kappa(np.array([0.5, 1, 3, 9]), np.array([0.5, 1.5, 3, 8.5]), halves, "linear")
+    assert 0.8 < float(found["estimate"]) < 1
 
 
 def test_kinds_of_rater_need_two() -> None:

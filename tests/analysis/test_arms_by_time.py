@@ -76,11 +76,11 @@ def test_as_lmertest_and_emmeans(model: str, trial: tuple[pd.DataFrame, dict[str
         found = contrasts[f"adjusted mean, {row['arm']}, month {row[when]}"]
         assert_row(found, row, "emmean", "SE", None)
     if model == "post_random_intercept":
-        test, reference = contrasts["F test, 3 df: the arms differ alike at every occasion"], expected["anova3"]["6"]
-        assert (test["statistic"], test["p_value"]) == pytest.approx(
+        (test,), reference = rows["results.comparison"], expected["anova3"]["6"]
+        assert (test["f_statistic"], test["p_value"]) == pytest.approx(
             (reference["F.value"], reference["Pr..F."]), abs=1e-5
         )
-        assert test["df"] == pytest.approx(reference["DenDF"], abs=1e-3)
+        assert (test["df"], test["df_error"]) == (3, pytest.approx(reference["DenDF"], abs=1e-3))
 
 
 def assert_row(found: dict[str, Any], row: dict[str, Any], estimate: str, error: str, p: float | None) -> None:
@@ -209,6 +209,38 @@ def test_simulated_visits_as_gls_with_text_arms() -> None:
     assert effects["d_occasion_sd", "active - usual, visit 8"]["estimate"] == pytest.approx(
         contrast["estimate"] / pooled
     )
+
+
+def test_on_complete_data_mmrm_is_the_t_test_at_each_occasion() -> None:
+    """Without covariates: difference, standard error, df = N − 2 and p of Student's test, exactly."""
+    from scipy.stats import ttest_ind
+
+    rng = np.random.default_rng(8)
+    patient = np.repeat(np.arange(34), 3)
+    arm = np.where(patient < 15, "usual", "active")
+    y = rng.normal(size=34)[patient] + rng.normal(size=102) * np.tile([1.0, 1.5, 2.0], 34)
+    frame = pd.DataFrame({"patient": patient, "month": np.tile([2, 5, 8], 34), "arm": arm, "y": y})
+    frame["occasion"] = "visit " + frame["month"].astype(str)
+    _, rows = run(VISITS | {"covariates": []}, panel(frame, "patient", "month"))
+    found = by(rows["results.contrast"], "contrast")
+    for visit in (2, 5, 8):
+        at = frame[frame["month"] == visit]
+        test = ttest_ind(at.loc[at["arm"] == "active", "y"], at.loc[at["arm"] == "usual", "y"])
+        ours = found[f"active - usual, visit {visit}"]
+        assert ours["df"] == pytest.approx(32, rel=1e-5)
+        assert (ours["statistic"], ours["p_value"]) == pytest.approx((test.statistic, test.pvalue), rel=1e-5)
+        interval = test.confidence_interval()
+        assert (ours["ci_low"], ours["ci_high"]) == pytest.approx((interval.low, interval.high), abs=1e-5)
+
+
+def test_rows_left_out_are_counted() -> None:
+    frame = visits()
+    frame.loc[frame.index[:5], "y"] = np.nan
+    _, rows = run(VISITS | {"occasions": ["visit 2", "visit 5"]}, frame)
+    (fitted,) = rows["results.fit"]
+    at = frame[frame["occasion"].isin(["visit 2", "visit 5"])]
+    assert fitted["n_rows_dropped"] == int(at["y"].isna().sum()) > 0
+    assert fitted["n_observations"] == len(at) - fitted["n_rows_dropped"]
 
 
 def test_occasions_can_be_chosen_and_ordered() -> None:

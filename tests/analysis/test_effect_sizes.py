@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -146,6 +147,21 @@ def test_drop_outs_are_printed_out_and_in(trial: pd.DataFrame) -> None:
     assert "d_z" not in inside.index and inside["ci_method"].str.contains("200 resamples").all()
 
 
+def test_drop_outs_that_may_be_in_treatment_are_told() -> None:
+    frame = panel([1.0, 2.0, 4.0, 3.0], [2.0, 1.0, None, None])
+    with duckdb.connect() as connection:
+        connection.execute("""
+            create schema harmonised;
+            create table harmonised.episode as select 'e00' || n as episode_id,
+                case when n < 3 then date '2020-01-01' end as discharge_date from range(4) as t(n)
+        """)
+        said, _ = run(analysis(PRE_POST), frame, connection)
+    assert (
+        said["note"] == "some courses without a value at the end have no discharge date and may be in treatment still"
+    )
+    assert run(analysis(PRE_POST), frame)[0]["note"] is None
+
+
 def test_resampling_agrees_with_the_formula_where_both_hold() -> None:
     rng = np.random.default_rng(3)
     first = rng.normal(20, 8, 400)
@@ -165,9 +181,9 @@ def test_levels_stand_beside_everybody(trial: pd.DataFrame) -> None:
 
 def test_what_cannot_be_said_has_a_reason() -> None:
     few = rows(panel([1.0], [2.0]), PRE_POST)
-    assert few["reason"].str.contains("1 courses have 'score' at baseline and at discharge; 2 are needed").all()
+    assert few["reason"].str.contains("fewer than 2 courses have 'score' at baseline and at discharge").all()
     none = rows(panel([1.0, 2.0], [None, None]), PRE_POST)
-    assert none["reason"].str.contains("0 courses").all()
+    assert none["reason"].str.contains("fewer than 2 courses").all()
     same = both(panel([1.0, 2.0, 3.0], [2.0, 3.0, 4.0]))
     assert same.loc["d_z", "reason"] == "the change is the same for everyone" and pd.isna(same.loc["d_z", "estimate"])
     assert same.loc["d_av", "estimate"] == pytest.approx(1.0)

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from assets.analysis.assessment_counts import assessment_counts
+from assets.analysis.design_matrix import NotEstimableError
 from assets.analysis.groups import categorical_difference, freeman_halton, group_comparison, standardised_difference
 from assets.analysis.observed_means import observed_means
 from assets.analysis.overlap import agreement, overlap
@@ -18,6 +19,7 @@ from assets.analysis.procedure import Found, Room
 from codebook.procedures import AssessmentCounts, GroupComparison, ObservedMeans, Overlap
 
 NAN = float("nan")
+NAMED = {"name": "n", "title": "N"}
 
 
 def room(panel: pd.DataFrame) -> Room:
@@ -214,6 +216,19 @@ def test_assessments_are_counted_for_each_course() -> None:
     assert shares["y_lacks_final"] == (3, 4)
     none = assessment_counts(declared, room(visits().assign(y=NAN))).rows["results.description"]
     assert none[0]["n_valid"] == 0 and none[1]["pct"] is None and none[-1]["count"] == 4
+
+
+def test_a_panel_without_rows_is_a_reason() -> None:
+    empty = room(visits().iloc[:0].assign(gaf=NAN, wsas=NAN))
+    counted = {"y": {"label": "Y", "columns": ["y"]}}
+    kinds: list[tuple[Any, Any]] = [
+        (assessment_counts, AssessmentCounts.model_validate({"kind": "assessment_counts", "counted": counted} | NAMED)),
+        (observed_means, ObservedMeans.model_validate({"kind": "observed_means", "outcomes": ["y"]} | NAMED)),
+        (overlap, Overlap.model_validate({"kind": "overlap", "definitions": {"gaf": "GAF", "wsas": "WSAS"}} | NAMED)),
+    ]
+    for run, declared in kinds:
+        with pytest.raises(NotEstimableError, match="no row"):
+            run(declared, empty)
 
 
 def test_means_by_occasion_count_a_course_once() -> None:

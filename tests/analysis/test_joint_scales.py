@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from multilevel_room import by, made, panel, run
 
 from assets.analysis.mixed_model import fit
-from assets.analysis.multilevel.joint_scales import LADDER, fit_structures, long_table
+from assets.analysis.multilevel.joint_scales import LADDER, fit_structures, long_table, simpler
+from codebook.procedures.joint_scales import JointScales
 
 DATA = Path(__file__).parent.parent / "data" / "multilevel"
 SCALES = ("task", "goal", "bond")
@@ -66,7 +68,7 @@ def test_on_balanced_data_the_contrast_is_that_of_the_difference_score() -> None
     frame = panel(simulated(60, 4, 11), "patient", "month")
     _, rows = run(DECLARED | {"random": "unstructured"}, frame)
     assert rows["results.fit"][0]["is_singular"] is False
-    contrasts = by([row for row in rows["results.contrast"] if "F test" not in row["contrast"]], "outcome")
+    contrasts = by(rows["results.contrast"], "outcome")
     for first, second in (("task", "goal"), ("task", "bond"), ("goal", "bond")):
         frame["difference"] = frame[first] - frame[second]
         alone = fit(frame, "difference", TERMS, "patient_id", method="REML")
@@ -83,7 +85,7 @@ def test_on_balanced_data_the_contrast_is_that_of_the_difference_score() -> None
 
 def test_simulated_slopes_come_back() -> None:
     _, rows = run(DECLARED, panel(simulated(260, 4, 12, is_balanced=False), "patient", "month"))
-    contrasts = by([row for row in rows["results.contrast"] if "F test" not in row["contrast"]], "outcome")
+    contrasts = by(rows["results.contrast"], "outcome")
     truth = {"task": -0.05, "goal": -0.03, "bond": -0.02, "task - goal": -0.02, "task - bond": -0.03}
     for outcome, value in (truth | {"goal - bond": -0.01}).items():
         row = contrasts[outcome]
@@ -98,6 +100,10 @@ def test_simulated_slopes_come_back() -> None:
     assert min(row["p_adjusted"] for row in pairs) == pytest.approx(3 * smallest)
     assert {row["adjustment"] for row in pairs} == {"holm, 3 tests"}
     assert contrasts["task"]["p_adjusted"] is None
+    (same,) = rows["results.comparison"]
+    assert same["compared_with"] == "months:poor the same on every scale"
+    assert same["df"] == 2
+    assert same["p_value"] < max(row["p_value"] for row in pairs)
     estimates = [(row["outcome"], row["term"]) for row in rows["results.estimate"]]
     assert estimates == [(scale, term) for scale in SCALES for term in ("intercept", *TERMS)]
 
@@ -118,6 +124,49 @@ def test_a_structure_that_cannot_be_estimated_gives_way_by_name() -> None:
     assert forced.get("reason") or forced_rows["results.fit"][0]["is_singular"] is True
 
 
+def test_slopes_that_differ_between_scales_are_not_left_out() -> None:
+    """Slopes of the scales are independent, so none is common to them; without them errors are too small."""
+    rng = np.random.default_rng(21)
+    frame = simulated(50, 3, 16)
+    for scale in SCALES:
+        slope = dict(zip(frame["patient"].unique(), rng.normal(0, 0.12, 50), strict=True))
+        frame[scale] = 5 + frame["patient"].map(slope) * frame["month"] + rng.normal(size=len(frame)) * 0.5
+    row, rows = run(DECLARED, panel(frame, "patient", "month"))
+    assert "used: own_slope" in row["note"]
+    slope = by(rows["results.variance_component"], "component")["patient_scale.var_slope"]
+    assert slope["ci_low"] < 0.12**2 < slope["ci_high"]
+    own = by(rows["results.contrast"], "outcome")["task - goal"]["std_error"]
+    without = run(DECLARED | {"random": "intercepts"}, panel(frame, "patient", "month"))[1]
+    assert own > 1.2 * by(without["results.contrast"], "outcome")["task - goal"]["std_error"]
+
+
+@pytest.mark.parametrize(
+    ("structure", "vanished", "then"),
+    [
+        ("unstructured", set(), "common_slope"),
+        ("common_slope", set(), "independent_slope"),
+        ("common_slope", {"patient_scale"}, "shared_slope"),
+        ("independent_slope", set(), None),
+        ("independent_slope", {"patient_slope"}, "own_slope"),
+        ("independent_slope", {"patient_scale"}, "shared_slope"),
+        ("independent_slope", {"patient_slope", "patient_scale"}, "intercepts"),
+        ("own_slope", set(), None),
+        ("own_slope", {"patient_scale"}, "intercepts"),
+        ("shared_slope", set(), None),
+        ("shared_slope", {"patient"}, "intercepts"),
+        ("intercepts", set(), None),
+    ],
+)
+def test_only_a_slope_without_variance_is_left_out(structure: str, vanished: set[str], then: str | None) -> None:
+    fitted = SimpleNamespace(vanished=frozenset((part, "slope") for part in vanished))
+    assert simpler(structure, fitted) == then  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_fitted_at_all_gives_way_to_the_next() -> None:
+    names = list(LADDER)
+    assert [simpler(name, None) for name in names] == [*names[1:], None]
+
+
 def test_degenerate_input_has_a_reason() -> None:
     frame = panel(simulated(12, 3, 14), "patient", "month")
 
@@ -136,3 +185,12 @@ def test_degenerate_input_has_a_reason() -> None:
     assert "holds text" in reason(frame.assign(poor=np.where(frame["poor"] == 1, "yes", "no")))
     apart = frame.assign(task=frame["task"].where(frame["months"] < 9), goal=frame["goal"].where(frame["months"] >= 9))
     assert "nobody has both task and goal" in reason(apart)
+
+
+def test_a_declaration_that_cannot_be_meant_is_refused() -> None:
+    with pytest.raises(ValueError, match="names one measure twice"):
+        JointScales.model_validate(DECLARED | {"name": "a", "title": "A", "scales": ["task", "task"]})
+    frame = panel(simulated(4, 2, 15), "patient", "month")
+    analysis = made(DECLARED, frame.assign(poor="yes"))
+    (problem,) = analysis.procedures[0].problems(analysis.panel, {})
+    assert "holds text" in problem

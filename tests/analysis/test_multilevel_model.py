@@ -198,3 +198,20 @@ def test_degenerate_input_has_a_reason() -> None:
         unstructured_residual(["a", "a"], np.array([0, 0]))
     with pytest.raises(NotEstimableError, match="nobody has both a and b"):
         unstructured_residual(["a", "b"], np.array([0, 1]))
+
+
+def test_an_effect_of_the_occasion_is_the_covariance_of_its_scales() -> None:
+    """Two scales an assessment: an effect of the assessment is what a free residual covariance would be."""
+    rng = np.random.default_rng(6)
+    patient, assessment = np.repeat(np.arange(40), 8), np.repeat(np.arange(160), 2)
+    one, scale = np.ones(320), np.tile(["bond", "task"], 160)
+    y = rng.normal(size=40)[patient] + 0.6 * rng.normal(size=160)[assessment] + rng.normal(size=320)
+    intercept = random_effects("patient", patient, [("intercept", one, 0)])
+    occasion = random_effects("assessment", assessment, [("intercept", one, 0)])
+    effects = fit_marginal(y, one[:, None], ["b"], [0], [intercept, occasion, residual_by_category(scale)], patient)
+    free = fit_marginal(y, one[:, None], ["b"], [0], [intercept, unstructured_residual(scale, assessment)], patient)
+    assert effects.log_likelihood == pytest.approx(free.log_likelihood, abs=1e-6)
+    assert effects.parts["assessment"][0, 0] == pytest.approx(free.parts["residual"][0, 1], rel=1e-3)
+    shared = effects.parts["assessment"][0, 0]
+    assert np.diag(effects.parts["residual"]) + shared == pytest.approx(np.diag(free.parts["residual"]), rel=1e-3)
+    assert effects.contrast({"b": 1.0})["df"] == pytest.approx(free.contrast({"b": 1.0})["df"], rel=1e-3)

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from multilevel_room import by, panel, run
 
+from assets.analysis.mixed_model import fit
+
 DATA = Path(__file__).parent.parent / "data" / "multilevel"
 DECLARED: dict[str, Any] = {
     "kind": "three_level",
@@ -61,6 +63,8 @@ def test_sites_as_lme4(more: dict[str, Any], model: str, frame: pd.DataFrame) ->
         assert components[f"{name}.var_intercept"]["estimate"] == pytest.approx(value[0, 0], rel=1e-3)
         if len(value) > 1:
             assert components[f"{name}.var_slope"]["estimate"] == pytest.approx(value[1, 1] / 144, rel=1e-3)
+    assert fitted["var_intercept"] == components["patient.var_intercept"]["estimate"]
+    assert fitted["var_residual"] == pytest.approx(expected["sigma2"], rel=1e-4)
     total = variances["site"][0, 0] + variances["patient"][0, 0] + expected["sigma2"]
     site = components["icc.site"]
     assert site["estimate"] == pytest.approx(variances["site"][0, 0] / total, rel=1e-3)
@@ -128,8 +132,8 @@ def test_few_sites_are_fixed_effects_and_none_is_named(frame: pd.DataFrame) -> N
     assert "site as a fixed effect" in row["method"]
     assert [entry["term"] for entry in rows["results.estimate"]] == ["intercept", "months", "poor", "months:poor"]
     assert not any(site in str(rows) for site in few["site_id"].unique()), "a row names a site"
-    (test,) = rows["results.contrast"]
-    assert test["contrast"] == "F test, 2 df: the sites have the same mean"
+    (test,) = rows["results.comparison"]
+    assert (test["compared_with"], test["df"]) == ("the sites have the same mean", 2)
     assert {entry["component"] for entry in rows["results.variance_component"]} == {
         "patient.var_intercept",
         "residual.var",
@@ -156,3 +160,24 @@ def test_degenerate_input_has_a_reason(frame: pd.DataFrame) -> None:
     assert "collinear" in reason(frame[frame["site_id"] < "s05"].assign(poor=by_site), terms=["poor"])
     alone = frame.assign(site_id=frame["patient_id"])
     assert "cannot tell parts of the covariance apart" in reason(alone)
+
+
+def test_few_sites_with_slopes_have_fixed_slopes(frame: pd.DataFrame) -> None:
+    """The slope is the unweighted mean of the sites' own."""
+    few = frame[frame["site_id"] < "s04"]
+    declared = DECLARED | {"terms": ["months"], "random_level": "intercept_and_slope", "estimation": "ML"}
+    _, rows = run(declared, few)
+    (test,) = rows["results.comparison"]
+    assert (test["compared_with"], test["df"]) == ("the sites have the same mean and slope", 4)
+    dummies = pd.get_dummies(few["site_id"]).to_numpy(dtype=float)
+    own = fit(
+        few.assign(**{f"s{k}": dummies[:, k] for k in range(3)}),
+        "y",
+        ["months", "s1", "s2", "months:s1", "months:s2"],
+        "patient_id",
+        random="intercept",
+        method="ML",
+    ).estimates.set_index("term")["estimate"]
+    slopes = [own["months"], own["months"] + own["months:s1"], own["months"] + own["months:s2"]]
+    found = by(rows["results.estimate"], "term")["months"]
+    assert found["estimate"] == pytest.approx(float(np.mean(slopes)), abs=1e-6)

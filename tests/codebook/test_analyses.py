@@ -13,6 +13,7 @@ from codebook.analysis_checks import Sent, check_analyses
 from codebook.analysis_files import load_analyses
 from codebook.declaration import DeclarationError, Problem, load
 from codebook.library import load_instruments
+from codebook.procedures import GroupComparison
 
 ALLIANCE = """\
 name: alliance
@@ -55,6 +56,8 @@ procedures:
     labels: {0: Good, 1: Poor}
     variables: {paranoid_pd: {label: Paranoid}}
 """
+ROOT = Path(__file__).parent.parent.parent
+SHIPPED, PAGE = ROOT / "simulation" / "network" / "analyses", ROOT / "docs" / "folmo-2020.md"
 SENT = Sent(
     load_instruments(), frozenset({"paranoid_pd", "mood_disorder"}), frozenset({"baseline", "m03", "discharge"})
 )
@@ -199,3 +202,33 @@ def test_covariates_that_cannot_be_meant_are_refused(tmp_path: Path, covariate: 
     path.write_text(yaml.safe_dump(text), encoding="utf-8")
     with pytest.raises(DeclarationError, match=said):
         load(path, Analysis)
+
+
+PRINTED = {
+    "patients_by_outcome": {"table_2", "treatment"},
+    "outcomes": {"growth", "change", "overlap"},
+    "gaf_predictors": {"age", "work_study_months", "paranoid_pd", "mood_disorder", "completed_as_planned"},
+    "alliance": {
+        *("growth", "poor_outcome", "age", "mood_disorder", "paranoid_pd", "outcome_by_paranoid"),
+        *("good_alone", "poor_alone", "paranoid_in_good", "paranoid_in_poor", "figure_1", "figure_2"),
+    },
+    "alliance_robustness": {
+        *("version", "poor_outcome_and_version", "n_assessments", "cells_and_n_assessments"),
+        *("poor_outcome_wsas", "poor_outcome_bsi", "final_gaf"),
+    },
+    "alliance_time_coding": {"growth", "poor_outcome", "outcome_by_paranoid"},
+    "assessments": {"counts"},
+}
+"""What a paper prints, by the demo's analyses: docs/folmo-2020.md says what each is."""
+
+
+def test_the_demo_declares_every_table_of_the_paper() -> None:
+    analyses = load_analyses(SHIPPED, [])
+    page = PAGE.read_text(encoding="utf-8")
+    for name, wanted in PRINTED.items():
+        declared = {one.name for one in (*analyses[name].models, *analyses[name].procedures)}
+        assert wanted <= declared, name
+        assert f"`{name}`" in page
+        assert not [one for one in wanted if name != "alliance_time_coding" and f"`{one}`" not in page], name
+    [table] = [one for one in analyses["patients_by_outcome"].procedures if one.name == "table_2"]
+    assert isinstance(table, GroupComparison) and len(table.variables) == 28

@@ -234,6 +234,39 @@ def test_every_declared_model_has_a_fit_and_says_how(demo: Flow) -> None:
     assert all(row[3] is not None and row[4] is not None and row[5] is None and row[6] for row in fits)
 
 
+def test_every_table_of_the_paper_has_its_numbers(demo: Flow) -> None:
+    assert demo.rows("select analysis, procedure from results.procedure where reason is not null") == []
+    table = "from results.group_test where analysis = 'patients_by_outcome'"
+    assert demo.rows(f"select count(distinct variable), count(p_value), count(smd) {table}") == [(33, 33, 33)]
+    compared = "from results.comparison where analysis in ('alliance', 'outcomes', 'gaf_predictors')"
+    assert demo.rows(f"select distinct reason {compared}") == [(None,)]
+    shares = "select count(*), count(ci_low) from results.variance_component where component = 'explained_slope_pct' "
+    [(explained, intervals)] = demo.rows(f"{shares} and analysis = 'alliance' and estimate is not null")
+    assert (explained, intervals) == (24, 3)
+    assert demo.rows("select count(kappa) from results.agreement") == [(6,)]
+
+
+def test_every_declared_procedure_of_the_measures_has_rows(demo: Flow) -> None:
+    declared = {procedure.name for procedure in load_library(demo.root).analyses["measures"].procedures}
+    said = demo.rows("select procedure, reason from results.procedure where analysis = 'measures'")
+    assert {row[0] for row in said} == declared and all(row[1] is None for row in said)
+    for table in ("effect_size", "reliability", "reliable_change", "linking"):
+        found = demo.rows(f"select count(*), count(reason) from results.{table} where analysis = 'measures'")
+        assert int(str(found[0][0])) > 0 and found[0][1] == 0, table
+
+
+def test_counts_of_reliable_change_are_those_of_the_patients(demo: Flow) -> None:
+    counted = demo.rows(
+        "select outcome, method, cutoff_kind, category, n from results.reliable_change "
+        "where classification = 'clinical_significance' and n > 0 order by all"
+    )
+    patients = demo.rows(
+        "select outcome, method, cutoff_kind, significance_class, count(*) from analysis.reliable_change "
+        "group by all order by all"
+    )
+    assert counted == patients and len(counted) > 40
+
+
 def test_scores_say_on_how_many_items_they_rest(demo: Flow) -> None:
     assert demo.rows(
         "select count(*) from harmonised.scale_score "
@@ -292,3 +325,32 @@ def test_measures_of_one_construct_are_found_together(demo: Flow) -> None:
     rows = demo.rows("select distinct instrument from harmonised.scale where construct = 'depression' order by 1")
     assert {"bdi_ii", "phq_9", "ces_d", "hamd_17"} <= {row[0] for row in rows}
     assert demo.rows("select count(*) from harmonised.outcome where construct is null") == [(0,)]
+
+
+def test_slopes_of_the_subscales_are_compared_in_one_model(demo: Flow) -> None:
+    failed = demo.rows(
+        "select procedure, reason from results.procedure where analysis = 'headline' and reason is not null"
+    )
+    assert failed == []
+    found = demo.rows(
+        "select outcome, estimate, std_error, p_value, p_adjusted from results.contrast "
+        "where procedure = 'tasks_differ_most'"
+    )
+    by_outcome = {row[0]: row[1:] for row in found}
+    assert set(by_outcome) == {"task", "goal", "bond", "task - goal", "task - bond", "goal - bond"}
+    for first, second in (("task", "goal"), ("task", "bond"), ("goal", "bond")):
+        difference, error, p, adjusted = by_outcome[f"{first} - {second}"]
+        assert difference == pytest.approx(by_outcome[first][0] - by_outcome[second][0])
+        # the scales are correlated, so that the difference is surer than two separate models would have it
+        assert error < (by_outcome[first][1] ** 2 + by_outcome[second][1] ** 2) ** 0.5
+        assert p <= adjusted <= 1
+
+
+def test_no_therapist_is_named_by_the_results(demo: Flow) -> None:
+    ids = {str(row[0]) for row in demo.rows("select distinct therapist_id from harmonised.episode")}
+    (row,) = demo.rows("select note from results.procedure where procedure = 'therapists'")
+    assert f"{len(ids)} therapists" in row[0]
+    for path in (demo.root / "published").rglob("*"):
+        if path.suffix in {".html", ".csv", ".svg", ".json"}:
+            text = path.read_text(encoding="utf-8")
+            assert not [identifier for identifier in ids if identifier in text], path.name

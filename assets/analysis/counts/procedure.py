@@ -187,6 +187,7 @@ def rates_of_outcomes(declared: Counts, room: Room, found: Found) -> None:
         if declared.by:
             levels = sorted(rows[declared.by].unique(), key=str)
             groups += [(_level(level), rows.loc[rows[declared.by] == level]) for level in levels]
+        total = int(rows[outcome].sum())
         for level, part in groups:
             row: dict[str, Any] = {"outcome": outcome, "measure": "observed rate", "group_level": level}
             row |= {"per": declared.per, "exposure_unit": declared.exposure_unit}
@@ -197,7 +198,7 @@ def rates_of_outcomes(declared: Counts, room: Room, found: Found) -> None:
             rate = observed_rate(part[outcome].to_numpy(dtype=float), exposure, part[PATIENT].to_numpy())
             limits = [None if limit is None else declared.per * limit for limit in (rate.ci_low, rate.ci_high)]
             found.add(
-                "results.rate", **row, n_events=rate.n_events, exposure=rate.exposure,
+                "results.rate", **row, n_events=rate.n_events, n_events_total=total, exposure=rate.exposure,
                 estimate=declared.per * rate.rate, ci_low=limits[0], ci_high=limits[1],
                 method=f"events / exposure; 95 % interval: {rate.ci_method}",
                 n_patients=rate.n_patients, n_observations=rate.n_observations,

@@ -61,13 +61,6 @@ order by coded.patient_id, coded.episode_id, coded.months, coded.assessment_id, 
 
 def process_codes(declared: ProcessCodes, room: Room) -> Found:
     """Observed rates and trends by code, and one row for each patient's session and code in `analysis`."""
-    instrument = room.library.instruments.get(declared.instrument)
-    if instrument is not None:
-        absent = [
-            code for code in (*declared.codes, *filter(None, [declared.exposure])) if code not in _scales(instrument)
-        ]
-        if absent:
-            raise NotEstimableError(f"{declared.instrument} has no scale {', '.join(absent)}")
     moments = coded_moments(room.connection, declared)
     if moments.empty:
         raise NotEstimableError(f"no coded moment of {declared.instrument} by the rater '{declared.rater}'")
@@ -176,6 +169,7 @@ def _add_rates(found: Found, declared: ProcessCodes, row: dict[str, Any], sessio
         limits = [None if limit is None else declared.per * limit for limit in (rate.ci_low, rate.ci_high)]
         found.add(
             "results.rate", **row, measure="observed rate", group_level=level, n_events=rate.n_events,
+            n_events_total=int(sessions["count"].sum()),
             exposure=rate.exposure, estimate=declared.per * rate.rate, ci_low=limits[0], ci_high=limits[1],
             method=f"events / exposure; 95 % interval: {rate.ci_method}", n_patients=rate.n_patients,
             n_observations=rate.n_observations,
@@ -194,7 +188,3 @@ def _add_trend(found: Found, declared: ProcessCodes, code: str, sessions: pd.Dat
         add_model(found, code, declared.name, data, fit_count_model(data, declared), declared)
     except NotEstimableError as problem:
         found.add("results.rate", **row, reason=str(problem))
-
-
-def _scales(instrument: Any) -> set[str]:
-    return {scale.key for scale in instrument.scales}

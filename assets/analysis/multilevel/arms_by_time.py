@@ -18,7 +18,7 @@ from assets.analysis.design_matrix import INTERCEPT, NotEstimableError, complete
 from assets.analysis.multilevel.blocks import Block, random_effects, residual, unstructured_residual
 from assets.analysis.multilevel.frames import PATIENT, TIME, Matrices, matrices
 from assets.analysis.multilevel.model import MarginalFit, fit_marginal
-from assets.analysis.multilevel.report import ENGINE, Contrast, Reporter
+from assets.analysis.multilevel.report import ENGINE, Contrast, Reporter, doubts_of
 from assets.analysis.procedure import Found, Room
 from codebook.panel import Panel
 from codebook.procedures.arms_by_time import ArmsByTime
@@ -46,6 +46,8 @@ class Trial:
     times: tuple[Time, ...]
     time_terms: dict[str, str]
     """Term of each occasion but the first; empty for a straight line."""
+    n_dropped: int
+    """Rows at the declared times that lack a value."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def arms_by_time(declared: ArmsByTime, room: Room) -> Found:
     """Each outcome's model; what cannot be fitted is a row of results.fit with its reason."""
     text = f"{declared.estimation}, {COVARIANCE[declared.covariance]}; {ENGINE}"
     found = Found(text)
-    patients, rows = [], []
+    patients, rows, doubts = [], [], []
     for outcome in declared.outcomes:
         label = room.analysis.outcomes.get(outcome, outcome)
         report = Reporter(found, outcome, label, declared.name, declared.title, room.analysis.panel.name, text)
@@ -74,7 +76,9 @@ def arms_by_time(declared: ArmsByTime, room: Room) -> Found:
             continue
         patients.append(fitted.n_clusters)
         rows.append(fitted.n_observations)
+        doubts += [f"{label}: {doubt}" for doubt in doubts_of(fitted)]
         _report(report, trial, fitted, declared)
+    found.note = "; ".join(doubts) or None
     if len(set(patients)) == 1 and len(set(rows)) == 1:
         found.n_patients, found.n_observations = patients[0], rows[0]
     return found
@@ -88,6 +92,7 @@ def code_trial(frame: pd.DataFrame, outcome: str, declared: ArmsByTime, panel: P
     """
     frame, levels = _with_occasion(frame, declared)
     needed = [outcome, PATIENT, TIME, declared.arm, *source_columns(declared.covariates)]
+    n_rows = len(frame)
     frame = frame.loc[complete_rows(frame, needed)].reset_index(drop=True)
     if frame.empty:
         raise NotEstimableError("no row has a value in every column of the model")
@@ -118,7 +123,7 @@ def code_trial(frame: pd.DataFrame, outcome: str, declared: ArmsByTime, panel: P
     made = matrices(
         frame, outcome, (*declared.covariates, *terms), panel, also=(TIME, declared.arm), has_slope=has_slope
     )
-    return Trial(made, arm_term, arm, names, tuple(times), time_terms)
+    return Trial(made, arm_term, arm, names, tuple(times), time_terms, n_rows - len(made.y))
 
 
 def fit_trial(trial: Trial, declared: ArmsByTime) -> MarginalFit:
@@ -142,7 +147,7 @@ def fit_trial(trial: Trial, declared: ArmsByTime) -> MarginalFit:
 
 
 def _report(report: Reporter, trial: Trial, fitted: MarginalFit, declared: ArmsByTime) -> None:
-    report.fit(fitted, trial.made.n_dropped)
+    report.fit(fitted, trial.n_dropped)
     report.estimates(fitted, {term: term for term in fitted.terms})
     report.components(fitted)
     both = f"{trial.arm_names[1]} - {trial.arm_names[0]}"
@@ -158,7 +163,7 @@ def _report(report: Reporter, trial: Trial, fitted: MarginalFit, declared: ArmsB
     report.contrasts(fitted, means, "none")
     if len(trial.time_terms) > 1 and declared.interaction:
         rows = [{f"{trial.arm_term}:{term}": 1.0} for term in trial.time_terms.values()]
-        report.joint(fitted, "the arms differ alike at every occasion", rows)
+        report.joint(fitted, "the arms differ alike at every time", rows)
     for place, time in enumerate(trial.times):
         test = tests[place if declared.interaction else 0]
         for variant, (sd, name) in standardisers(trial, fitted, time, declared).items():

@@ -37,6 +37,8 @@ LADDER = {
     "scale, of one variance",
     "independent_slope": "intercepts of every scale, any covariance; independent of them, one slope common to all "
     "and one more of each scale, of one variance",
+    "own_slope": "intercepts of every scale, any covariance; independent of them and of each other, one slope of each "
+    "scale, of one variance",
     "shared_slope": "intercepts of every scale and one slope common to them, any covariance",
     "intercepts": "intercepts of every scale, any covariance; no slopes",
 }
@@ -88,7 +90,7 @@ def joint_scales(declared: JointScales, room: Room) -> Found:
     report.contrasts(fitted, slope_contrasts(declared.scales, product), declared.adjustment)
     first, *others = declared.scales
     rows = [{f"{first}|{product}": 1.0, f"{other}|{product}": -1.0} for other in others]
-    report.joint(fitted, f"{product} is the same on every scale", rows)
+    report.joint(fitted, f"{product} the same on every scale", rows)
     return found
 
 
@@ -161,6 +163,7 @@ def structure_blocks(joint: Joint, structure: str) -> list[Block]:
             random_effects("patient_slope", patient, common),
             each,
         ],
+        "own_slope": [random_effects("patient", patient, intercepts), each],
         "shared_slope": [random_effects("patient", patient, intercepts + common)],
         "intercepts": [random_effects("patient", patient, intercepts)],
     }
@@ -170,8 +173,8 @@ def structure_blocks(joint: Joint, structure: str) -> list[Block]:
 def fit_structures(joint: Joint, wanted: str, method: Method) -> tuple[MarginalFit, str, str]:
     """The fit, the structure used, and a sentence on what was tried.
 
-    `auto` takes the first structure of the ladder that converges off the boundary, else the simplest that was fitted
-    at all; a structure that is named is used as it is.
+    `auto` begins with the richest structure and goes on to a simpler one (see `simpler`) while a fit does not converge
+    or lies on the boundary; a structure that is named is used as it is.
 
     Raises:
         NotEstimableError: none can be estimated; the reason of the last.
@@ -179,7 +182,9 @@ def fit_structures(joint: Joint, wanted: str, method: Method) -> tuple[MarginalF
     tried: list[str] = []
     last: tuple[MarginalFit, str] | None = None
     problem: NotEstimableError | None = None
-    for structure in LADDER if wanted == "auto" else (wanted,):
+    structure: str | None = next(iter(LADDER)) if wanted == "auto" else wanted
+    while structure is not None:
+        fitted = None
         try:
             blocks = structure_blocks(joint, structure)
             fitted = fit_marginal(
@@ -188,12 +193,41 @@ def fit_structures(joint: Joint, wanted: str, method: Method) -> tuple[MarginalF
         except NotEstimableError as reason:
             tried.append(f"{structure}: {reason}")
             problem = reason
-            continue
-        last = fitted, structure
-        if fitted.is_converged and not fitted.is_singular:
-            return fitted, structure, "; ".join([*tried, f"used: {structure}"])
-        state = "on the boundary" if fitted.is_converged else "not converged"
-        tried.append(f"{structure}: {state} (log-likelihood {fitted.log_likelihood:.2f})")
+        if fitted is not None:
+            last = fitted, structure
+            if fitted.is_converged and not fitted.is_singular:
+                break
+            state = "on the boundary" if fitted.is_converged else "not converged"
+            tried.append(f"{structure}: {state} (log-likelihood {fitted.log_likelihood:.2f})")
+        structure = simpler(structure, fitted) if wanted == "auto" else None
     if last is None:
         raise problem or NotEstimableError("no structure of random effects could be fitted")
     return *last, "; ".join([*tried, f"used: {last[1]}"])
+
+
+def simpler(structure: str, fitted: MarginalFit | None) -> str | None:
+    """The structure to try after one that failed; None: stay with it.
+
+    Where a slope's variance is zero, the structure without it is the same fit; any other would leave something out. So
+    slopes that differ between scales go only where their variance is zero (or the structure could not be fitted at
+    all): without them the differences would look surer than they are.
+    """
+    names = list(LADDER)
+    if fitted is None:
+        return names[names.index(structure) + 1] if structure != names[-1] else None
+    has_own = ("patient_scale", "slope") not in fitted.vanished
+    has_common = not fitted.vanished & {("patient_slope", "slope"), ("patient", "slope")}
+    after_independent = {
+        (True, True): None,
+        (True, False): "own_slope",
+        (False, True): "shared_slope",
+        (False, False): "intercepts",
+    }
+    after: dict[str, str | None] = {
+        "unstructured": "common_slope",
+        "common_slope": "independent_slope" if has_own else "shared_slope",
+        "independent_slope": after_independent[has_own, has_common],
+        "own_slope": None if has_own else "intercepts",
+        "shared_slope": None if has_common else "intercepts",
+    }
+    return after.get(structure)

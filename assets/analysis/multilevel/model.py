@@ -17,7 +17,7 @@ import numpy as np
 from assets.analysis.design_matrix import MONTHS_PER_YEAR, NotEstimableError
 from assets.analysis.multilevel.blocks import Block, Floats, Ints
 from assets.analysis.multilevel.likelihood import Evaluation, MarginalLikelihood, hessian
-from assets.analysis.multilevel.optimum import is_optimum, is_singular, maximise, pack, unpack
+from assets.analysis.multilevel.optimum import is_optimum, is_singular, maximise, pack, unpack, vanished
 from assets.analysis.threads import single_threaded
 
 Method = Literal["ML", "REML"]
@@ -47,6 +47,8 @@ class MarginalFit:
     method: Method
     is_converged: bool
     is_singular: bool
+    vanished: frozenset[tuple[str, str]]
+    """(part, column) of every variance that is zero."""
     _test: _Satterthwaite
 
     @property
@@ -264,5 +266,6 @@ def _report(
         method=method,
         is_converged=is_maximum and is_optimum(likelihood, factors, at),
         is_singular=is_singular(likelihood, factors),
+        vanished=vanished(likelihood, factors),
         _test=_Satterthwaite(likelihood, at, theta, inverse, back.T * per_month),
     )

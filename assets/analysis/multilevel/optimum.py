@@ -58,7 +58,8 @@ def maximise(likelihood: MarginalLikelihood) -> Floats:
         reached.sort(key=lambda one: one[0])
         if len(reached) > 1 and reached[1][0] - reached[0][0] < AGREEMENT:
             break
-    return reached[0][1]
+    theta = reached[0][1]
+    return np.where(_is_log(likelihood) | (np.abs(theta) > 1e-6), theta, 0.0)  # nought is written as nought
 
 
 def _climb(likelihood: MarginalLikelihood, start: Floats) -> tuple[float, Floats]:
@@ -169,6 +170,22 @@ def is_optimum(likelihood: MarginalLikelihood, factors: list[Floats], at: Evalua
 
 def is_singular(likelihood: MarginalLikelihood, factors: list[Floats]) -> bool:
     """Whether a part lies on the boundary: a variance of zero, or columns that are perfectly correlated."""
-    pairs = list(zip(likelihood.blocks, factors, strict=True))
-    error = math.sqrt(float(np.mean(np.concatenate([np.diag(f @ f.T) for b, f in pairs if b.is_residual]))))
-    return any(float(np.abs(np.diag(factor)).min()) < SINGULAR_TOLERANCE * error for _, factor in pairs)
+    least = SINGULAR_TOLERANCE * _residual_sd(likelihood, factors)
+    return any(float(np.abs(np.diag(factor)).min()) < least for factor in factors)
+
+
+def vanished(likelihood: MarginalLikelihood, factors: list[Floats]) -> frozenset[tuple[str, str]]:
+    """Columns whose variance is zero: (part, column)."""
+    least = (SINGULAR_TOLERANCE * _residual_sd(likelihood, factors)) ** 2
+    return frozenset(
+        (block.name, column)
+        for block, factor in zip(likelihood.blocks, factors, strict=True)
+        for column, variance in zip(block.columns, np.diag(factor @ factor.T), strict=True)
+        if variance < least
+    )
+
+
+def _residual_sd(likelihood: MarginalLikelihood, factors: list[Floats]) -> float:
+    pairs = zip(likelihood.blocks, factors, strict=True)
+    variances = np.concatenate([np.diag(factor @ factor.T) for block, factor in pairs if block.is_residual])
+    return math.sqrt(float(variances.mean()))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.analysis.design_matrix import INTERCEPT
 from assets.analysis.multilevel.blocks import Floats
 from assets.analysis.multilevel.model import MarginalFit
 from assets.analysis.procedure import Found
@@ -43,7 +44,7 @@ class Reporter:
         }
 
     def fit(self, fitted: MarginalFit, n_rows_dropped: int) -> None:
-        """One row of results.fit; the variances are in results.variance_component."""
+        """One row of results.fit, with the variances of the patient and of a homogeneous residual if it has them."""
         self.found.add(
             "results.fit",
             outcome=self.outcome,
@@ -57,6 +58,7 @@ class Reporter:
             outcome_label=self.outcome_label,
             panel=self.panel,
             n_rows_dropped=n_rows_dropped,
+            **_plain_variances(fitted),
             **self.counts(fitted),
         )
 
@@ -102,19 +104,19 @@ class Reporter:
             )
         return tests
 
-    def joint(
-        self, fitted: MarginalFit, label: str, rows: Sequence[Mapping[str, float]], outcome: str | None = None
-    ) -> None:
-        """One F test as a row of results.contrast: `df` is that of the denominator, the label tells the other."""
+    def joint(self, fitted: MarginalFit, label: str, rows: Sequence[Mapping[str, float]]) -> None:
+        """One F test that combinations are all zero, as a row of results.comparison: what the smaller model says."""
         test = fitted.joint_test(rows)
         self.found.add(
-            "results.contrast",
-            outcome=outcome or self.outcome,
-            contrast=f"F test, {len(rows)} df: {label}",
-            df=test["df_error"],
-            statistic=test["statistic"],
+            "results.comparison",
+            outcome=self.outcome,
+            model=self.model,
+            compared_with=label,
+            f_statistic=test["statistic"],
+            df=int(test["df"]),
+            df_error=test["df_error"],
             p_value=test["p_value"],
-            **self.counts(fitted),
+            **self.counts(fitted) | {"method": f"Wald F, Satterthwaite; {fitted.method}"},
         )
 
     def components(self, fitted: MarginalFit) -> None:
@@ -164,6 +166,12 @@ class Contrast:
     """False: an estimate with its interval, whose difference from zero is of no interest."""
 
 
+def doubts_of(fitted: MarginalFit) -> list[str]:
+    """What has to be said beside the numbers of a fit: nothing, or sentences."""
+    doubts = [] if fitted.is_converged else ["the model did not converge; do not rely on it"]
+    return doubts + (["the covariance lies on the boundary"] if fitted.is_singular else [])
+
+
 def wald_interval(value: float, error: float, scale: str) -> tuple[float | None, float | None]:
     """95 % interval on a scale where an estimate is nearer to normal; (None, None) where that scale has no value."""
     if not (math.isfinite(error) and error > 0):
@@ -189,6 +197,18 @@ def share(numerator: Sequence[str], parts: Sequence[str]) -> Callable[[dict[str,
         return float(np.sum([psi[part][0, 0] for part in numerator]) / np.sum([psi[part][0, 0] for part in parts]))
 
     return of
+
+
+def _plain_variances(fitted: MarginalFit) -> dict[str, float]:
+    found = {}
+    if "patient" in fitted.parts and fitted.columns["patient"] in ((INTERCEPT,), (INTERCEPT, "slope")):
+        psi = fitted.parts["patient"]
+        found["var_intercept"] = float(psi[0, 0])
+        if len(psi) == 2:
+            found |= {"var_slope": float(psi[1, 1]), "cov_intercept_slope": float(psi[1, 0])}
+    if fitted.parts["residual"].size == 1:
+        found["var_residual"] = float(fitted.parts["residual"][0, 0])
+    return found
 
 
 def _element(part: str, i: int, j: int) -> Callable[[dict[str, Floats]], float]:

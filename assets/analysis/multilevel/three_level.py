@@ -14,7 +14,7 @@ from assets.analysis.design_matrix import INTERCEPT, NotEstimableError
 from assets.analysis.multilevel.blocks import Block, Floats, codes, random_effects, residual
 from assets.analysis.multilevel.frames import Matrices, matrices
 from assets.analysis.multilevel.model import MarginalFit, Method, fit_marginal
-from assets.analysis.multilevel.report import ENGINE, Reporter, share
+from assets.analysis.multilevel.report import ENGINE, Reporter, doubts_of, share
 from assets.analysis.procedure import Found, Room
 from codebook.panel import Panel
 from codebook.procedures.three_level import ThreeLevel
@@ -93,9 +93,7 @@ def _one(
         note += f", fewer than {declared.minimum_groups}, so they are fixed effects and have no variance"
     if without:
         note += f"; {without} of {len(frame)} rows have no {name} and are left out"
-    if fitted.is_singular:
-        note += "; the covariance of the random effects lies on the boundary"
-    return text, note
+    return text, "; ".join([note, *doubts_of(fitted)])
 
 
 def fit_levels(
@@ -103,7 +101,8 @@ def fit_levels(
 ) -> MarginalFit:
     """The model with the level as random effects, as fixed effects, or (`has_level` false) without it.
 
-    Fixed effects are deviations from the unweighted mean of the groups, so that the intercept stays that mean.
+    Fixed effects are deviations from the unweighted mean of the groups, so that the intercept (and the slope, where the
+    level has one) stays that mean.
 
     Raises:
         NotEstimableError: what the model refuses.
@@ -112,19 +111,23 @@ def fit_levels(
     blocks: list[Block] = []
     x, terms, power = made.x, list(made.terms), list(made.months_power)
     if has_level and is_fixed:
-        deviations = _deviations(group)
-        x = np.column_stack([x, deviations])
-        terms += group_terms(declared, deviations)
-        power += [0] * deviations.shape[1]
+        fixed = group_columns(declared, made, group)
+        x = np.column_stack([x, *(values for _, values, _ in fixed)])
+        terms += [term for term, _, _ in fixed]
+        power += [times for _, _, times in fixed]
     elif has_level:
         blocks.append(random_effects(NAMES[declared.level], group, _columns(made, declared.random_level)))
     blocks += [random_effects("patient", made.patient, _columns(made, declared.random_patient)), residual(n)]
     return fit_marginal(made.y, x, terms, power, blocks, made.patient, method=method)
 
 
-def group_terms(declared: ThreeLevel, deviations: Floats) -> list[str]:
-    """Names of the fixed effects of groups: numbers, which say nothing of which group it is."""
-    return [f"{declared.level}#{place + 1}" for place in range(deviations.shape[1])]
+def group_columns(declared: ThreeLevel, made: Matrices, group: np.ndarray) -> list[tuple[str, Floats, int]]:
+    """Fixed effects of the groups: a number instead of a name, values, and the power of time."""
+    deviations = _deviations(group)
+    columns = [(f"{declared.level}#{k + 1}", deviations[:, k], 0) for k in range(deviations.shape[1])]
+    if declared.random_level == "intercept_and_slope" and made.years is not None:
+        columns += [(f"{name}:months", values * made.years, 1) for name, values, _ in list(columns)]
+    return columns
 
 
 def _report(
@@ -141,8 +144,9 @@ def _report(
     report.estimates(fitted, {term: term for term in made.terms})
     report.components(fitted)
     if is_fixed:
-        rows = [{term: 1.0} for term in group_terms(declared, _deviations(group))]
-        report.joint(fitted, f"the {name}s have the same mean", rows)
+        rows = [{term: 1.0} for term, _, _ in group_columns(declared, made, group)]
+        same = "mean" if declared.random_level == "intercept" else "mean and slope"
+        report.joint(fitted, f"the {name}s have the same {same}", rows)
         report.component(fitted, "icc.patient", share(["patient"], ["patient", "residual"]), "logit")
         return
     parts = [name, "patient", "residual"]

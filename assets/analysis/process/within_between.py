@@ -119,7 +119,7 @@ def _add_contextual(found: Found, outcome: str, predictors: Sequence[str], mundl
         numbers = ("estimate", "std_error", "df", "statistic", "p_value", "ci_low", "ci_high")
         found.add(
             "results.contrast", outcome=outcome, contrast=f"{predictor}: between − within (contextual)",
-            **{name: float(row[name]) for name in numbers}, adjustment="none",
+            **{name: float(row[name]) for name in numbers},
             method=f"{mundlak.method}; Mundlak form", n_patients=mundlak.n_patients,
             n_observations=mundlak.n_observations,
         )  # fmt: skip

@@ -83,11 +83,11 @@ def procedures(
     panel: pl.DataFrame | None,
     rule: Disclosure,
     occasions: Mapping[str, str],
-    outcomes: Mapping[str, str],
+    outcomes: Mapping[str, str] | None = None,
 ) -> list[Procedure]:
     """Every declared procedure in declared order, whether it has a result or not.
 
-    `occasions` and `outcomes` are key → label.
+    `occasions` and `outcomes` are key → label; without outcomes, those that the analysis declares.
     """
     said = {row["procedure"]: row for row in _of(results.get("results.procedure"), analysis.name).to_dicts()}
     parts = {name: _by_name(frame, analysis.name) for name, frame in results.items() if name not in NO_ROWS_OF_ITS_OWN}
@@ -100,7 +100,7 @@ def procedures(
             panel,
             rule,
             occasions,
-            outcomes,
+            outcomes or analysis.outcomes,
         )
         for declared in analysis.procedures
     ]
@@ -121,7 +121,7 @@ def _procedure(
     tables: dict[str, pl.DataFrame] = {}
     is_small = row.get("n_patients") is not None and not rule.allows(row["n_patients"])
     for name, own in found.items():
-        is_refused = is_small or (refused is not None and name in GROUPED)
+        is_refused = is_small or (refused is not None and (name in GROUPED or _is_of_contrasts(own)))
         tables[name] = withheld(name, own, Disclosure(EVERYTHING) if is_refused else rule)
     if {"results.description", "results.group_test"} <= tables.keys():
         tables["results.group_test"] = tests_of_hidden(tables["results.group_test"], tables["results.description"])
@@ -141,6 +141,11 @@ def _procedure(
         occasions,
         analysis.name,
     )
+
+
+def _is_of_contrasts(frame: pl.DataFrame) -> bool:
+    """Whether rows are of contrasts between groups, as effect sizes of two arms are."""
+    return "contrast" in frame.columns and frame["contrast"].null_count() < frame.height
 
 
 def contrasts_of_models(

@@ -28,11 +28,13 @@ PARTS = {
     "results.description": (("count", "n_valid"),),
     "results.reliable_change": (("n", "n_total"),),
     "results.agreement": (("n_positive", "n"), ("n_both", "n_positive"), ("n_agree", "n")),
+    "results.rate": (("n_events", "n_events_total"),),  # few events are of few patients
 }
 """Tables whose rows are parts of a whole: columns of the part and of the whole."""
 WHOLES = {
     "results.agreement": ("procedure",),
     "results.description": ("procedure", "variable", "occasion"),
+    "results.rate": ("procedure", "outcome", "measure"),
     "results.reliable_change": ("procedure", "outcome", "method", "classification", "cutoff_kind"),
 }
 """What the parts of one whole have in common, over all groups."""
