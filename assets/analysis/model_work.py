@@ -181,7 +181,12 @@ class ModelWork:
             return
         key = {"analysis": self.analysis.name, "outcome": outcome, "model": model.name}
         frame, terms = coded(self.frame.loc[self._rows(outcome, model)], model.terms, self.analysis.panel)
-        for table, rows in judge(fitted, frame, outcome, terms, PATIENT, TIME, random=model.random).items():
+        try:
+            found = judge(fitted, frame, outcome, terms, PATIENT, TIME, random=model.random)
+        except Exception as problem:  # what judges a model does not stop it; a message could hold a value
+            reason = f"the check failed with {type(problem).__name__}"
+            found = {"results.reference_check": [{"status": "not_applicable", "reason": reason}]}
+        for table, rows in found.items():
             for row in rows:
                 self._append(table, key | row)
 

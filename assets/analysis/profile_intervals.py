@@ -87,10 +87,13 @@ class _Profile:
         from scipy.optimize import brentq
 
         state = {"point": self.best.copy()}
+        known = {at: -QUANTILE}  # a point reached from elsewhere may differ by a hair: each counts once
 
         def fallen(value: float) -> float:
-            deviance, state["point"] = self._constrained(place, value, state["point"])
-            return math.sqrt(max(deviance - self.minimum, 0.0)) - QUANTILE
+            if value not in known:
+                deviance, state["point"] = self._constrained(place, value, state["point"])
+                known[value] = math.sqrt(max(deviance - self.minimum, 0.0)) - QUANTILE
+            return known[value]
 
         inner, step = at, 0.2 if place == 2 else max(0.15 * at, 0.02 * float(self.best[3]))
         for _ in range(40):

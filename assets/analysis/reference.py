@@ -93,6 +93,8 @@ def _reference(fitted: MixedModelFit, design: Design) -> tuple[float | None, flo
             return None, None
         if design.n_patients > MOST_PATIENTS:
             return at_ours, None
+        # its standard errors are not asked for, and their second derivatives cost more than its optimum
+        model.hessian = lambda _: (np.eye(_size(model)), False)
         best = None
         for optimiser in OPTIMISERS:
             try:
@@ -104,6 +106,11 @@ def _reference(fitted: MixedModelFit, design: Design) -> tuple[float | None, flo
             if abs(found - at_ours) <= AGREEMENT:
                 break
     return at_ours, best
+
+
+def _size(model: Any) -> int:
+    """Number of parameters of the reference: fixed effects and the lower triangle of the random effects."""
+    return int(model.k_fe + model.k_re * (model.k_re + 1) // 2)
 
 
 def _relative(fitted: MixedModelFit) -> Floats:
