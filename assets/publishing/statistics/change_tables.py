@@ -70,7 +70,9 @@ def subject(row: Mapping[str, Any]) -> str:
     group = str(row.get("contrast") or row["group_level"] or "")
     if group not in EVERYONE:
         text = f"{text}: {group.replace('_', ' ').replace('=', ' ').replace(' − ', ' minus ')}"
-    return text if row.get("at_months") is None else f"{text}, month {number(row['at_months'], 0)}"
+    return (
+        text if row.get("at_months") is None or ", month " in text else f"{text}, month {number(row['at_months'], 0)}"
+    )
 
 
 def change_tables(procedure: Procedure) -> list[PaperTable]:

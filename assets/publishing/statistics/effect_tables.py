@@ -164,8 +164,9 @@ def contrasts(procedure: Procedure, words: Callable[[str], str]) -> Effects:
     """Linear combinations of a model's terms, by outcome, or by two outcomes that are compared."""
 
     def label(row: Record) -> str:
-        when = "" if row["at_months"] is None else f", month {number(row['at_months'], 0)}"
         text = str(row["contrast"])
+        is_dated = row["at_months"] is None or ", month " in text
+        when = "" if is_dated else f", month {number(row['at_months'], 0)}"
         return f"{words(text) if _TERM.fullmatch(text) else text}{when}"
 
     return Effects("results.contrast", "Contrast", lambda row: procedure.outcome(row["outcome"]), label, "contrast",

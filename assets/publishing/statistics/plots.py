@@ -127,7 +127,7 @@ def _is_main(row: Mapping[str, Any]) -> bool:
 
 
 def _contrast(procedure: Procedure, row: Mapping[str, Any]) -> str:
-    when = "" if row["at_months"] is None else f", month {number(row['at_months'], 0)}"
+    when = "" if row["at_months"] is None or ", month " in row["contrast"] else f", month {number(row['at_months'], 0)}"
     return f"{procedure.outcome(row['outcome'])}: {row['contrast']}{when}"
 
 

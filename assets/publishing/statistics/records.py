@@ -83,11 +83,11 @@ def procedures(
     panel: pl.DataFrame | None,
     rule: Disclosure,
     occasions: Mapping[str, str],
-    outcomes: Mapping[str, str],
+    outcomes: Mapping[str, str] | None = None,
 ) -> list[Procedure]:
     """Every declared procedure in declared order, whether it has a result or not.
 
-    `occasions` and `outcomes` are key → label.
+    `occasions` and `outcomes` are key → label; without outcomes, those that the analysis declares.
     """
     said = {row["procedure"]: row for row in _of(results.get("results.procedure"), analysis.name).to_dicts()}
     parts = {name: _by_name(frame, analysis.name) for name, frame in results.items() if name not in NO_ROWS_OF_ITS_OWN}
@@ -100,7 +100,7 @@ def procedures(
             panel,
             rule,
             occasions,
-            outcomes,
+            outcomes or analysis.outcomes,
         )
         for declared in analysis.procedures
     ]
