@@ -55,6 +55,7 @@ class Found:
 
 
 _RUNNERS = {
+    "multiverse": "assets.analysis.multiverse:multiverse",
     "assessment_counts": "assets.analysis.assessment_counts:assessment_counts",
     "group_comparison": "assets.analysis.groups:group_comparison",
     "observed_means": "assets.analysis.observed_means:observed_means",

@@ -14,6 +14,7 @@ from codebook.procedures.joint_scales import JointScales
 from codebook.procedures.lagged import CrossLagged, Lagged
 from codebook.procedures.linking import Linking
 from codebook.procedures.mediation import Mediation
+from codebook.procedures.multiverse import Multiverse
 from codebook.procedures.observed_means import ObservedMeans
 from codebook.procedures.overlap import Overlap
 from codebook.procedures.pre_post import PrePost, PrePostArms
@@ -36,6 +37,7 @@ Procedure = Annotated[
     | Lagged
     | Linking
     | Mediation
+    | Multiverse
     | ObservedMeans
     | Overlap
     | PrePost
@@ -60,6 +62,7 @@ __all__ = [
     "Lagged",
     "Linking",
     "Mediation",
+    "Multiverse",
     "ObservedMeans",
     "Overlap",
     "PrePost",
