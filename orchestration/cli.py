@@ -24,6 +24,7 @@ from orchestration.findings_cli import findings_app
 from orchestration.identity_cli import identity_app
 from orchestration.key_cli import key_app
 from orchestration.network_option import HERE, NetworkOption
+from orchestration.power_cli import power
 from orchestration.rework_cli import rework
 from orchestration.site_cli import site_app
 from orchestration.worklist_cli import worklist_app
@@ -44,6 +45,7 @@ app.command()(fetch)
 app.command()(rework)
 app.command()(expectations)
 app.command()(analyse)
+app.command()(power)
 app.command()(compare)
 app.command()(alerts)
 app.add_typer(codebook_app, name="codebook")

@@ -6,7 +6,7 @@ What belongs here: words on the screen. What does not: any result.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -38,3 +38,13 @@ class Progress:
     def say(self, text: str) -> None:
         """A line without a step."""
         self.console.print(f"          {text}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def counted(text: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal's stderr, gone when it is full; yields what to call with the number done."""
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda done: bar.update(task, completed=done)
