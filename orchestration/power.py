@@ -127,7 +127,7 @@ def truth_like(warehouse: Path, name: str, effect: float | None) -> Truth:
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         where = "where analysis = ? and outcome = ? and model = ?"
         found = connection.execute(
-            "select var_intercept, var_slope, cov_intercept_slope, var_residual, reason from results.fit " + where,
+            f"select var_intercept, var_slope, cov_intercept_slope, var_residual, reason from results.fit {where}",
             parts,
         ).fetchall()
         terms = dict(connection.execute("select term, estimate from results.estimate " + where, parts).fetchall())
