@@ -114,11 +114,13 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Results:
-    """The results tables: `results.estimate`, `results.fit` and `results.fixed_covariance`; empty where not built."""
+    """The results tables that estimates are printed from; empty where not built."""
 
     estimates: pl.DataFrame
     fits: pl.DataFrame
     covariances: pl.DataFrame
+    checks: pl.DataFrame | None = None
+    """`results.reference_check`, where the warehouse has it."""
 
 
 def fitted_models(analysis: Analysis, results: Results, panel: pl.DataFrame | None, rule: Disclosure) -> list[Fitted]:
@@ -145,6 +147,11 @@ def fitted_models(analysis: Analysis, results: Results, panel: pl.DataFrame | No
     for row in _rows(results.covariances, analysis.name):
         pair = term_of(row["term"]), term_of(row["other_term"])
         covariances.setdefault((row["outcome"], row["model"]), {})[pair] = float(row["covariance"])
+    refuted = {
+        (row["outcome"], row["model"]): row["reason"]
+        for row in ([] if results.checks is None else _rows(results.checks, analysis.name))
+        if row["status"] == "fail"
+    }
     found = []
     for model in analysis.models:
         for outcome, label in analysis.outcomes.items():
@@ -156,6 +163,8 @@ def fitted_models(analysis: Analysis, results: Results, panel: pl.DataFrame | No
                 problem = f"not estimated: {fit.get('reason') or 'no result'}"
             if problem is None and n_patients is not None and not rule.allows(n_patients):
                 problem = f"suppressed: fewer than {rule.minimum} patients"
+            if problem is None and key in refuted:
+                problem = f"kept back until it is understood: the reference estimator disagrees ({refuted[key]})"
             hidden = problem is not None
             found.append(
                 Fitted(

@@ -102,7 +102,12 @@ def analysis_part(
     table = f"analysis.{analysis.panel.name}"
     panel = warehouse.table(table, "patient_id, episode_id, months") if warehouse.has(table) else None
     empty = pl.DataFrame()
-    of_models = Results(*(results.get(f"results.{name}", empty) for name in ("estimate", "fit", "fixed_covariance")))
+    of_models = Results(
+        results.get("results.estimate", empty),
+        results.get("results.fit", empty),
+        results.get("results.fixed_covariance", empty),
+        results.get("results.reference_check"),
+    )
     fitted = fitted_models(analysis, of_models, panel, rule)
     called = {key: occasion.label for key, occasion in words.occasions(library).items()}
     outcomes = {
