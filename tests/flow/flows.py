@@ -58,6 +58,13 @@ def concord(*arguments: object, background: bool = False) -> subprocess.Complete
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
+def few_analyses(root: Path) -> None:
+    """Leave the network's statistics to the tests that look at them: two analyses stay, a run costs half."""
+    for path in (root / "analyses").glob("*.yaml"):
+        if path.stem not in {"alliance", "outcomes"}:
+            path.unlink()
+
+
 @dataclass(frozen=True)
 class Flow:
     """A network folder and what a run printed."""

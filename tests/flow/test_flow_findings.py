@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from flows import Flow, concord
+from flows import Flow, concord, few_analyses
 
 from assets.publishing.worklist_files import write_worklist
 from checks.catalogue import catalogued
@@ -89,6 +89,7 @@ class Answered:
 def answered(demo: Flow, tmp_path_factory: pytest.TempPathFactory) -> Answered:
     root = tmp_path_factory.mktemp("answered") / "demo"
     shutil.copytree(demo.root, root, symlinks=True)
+    few_analyses(root)
     sent = {site: worklist_of(root, site) for site in ("north", "south")}
     said = concord("worklist", "sent", *sent, "--network", root)
     assert said.returncode == 0 and f"{sent['south']['finding_id'].count()} findings" in said.stdout, said.stderr

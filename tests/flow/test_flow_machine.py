@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flows import ROOT, Flow, concord, tables
+from flows import ROOT, Flow, concord, few_analyses, tables
 
 NEWEST = "2099-01-01"
 
@@ -22,6 +22,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Flow:
     """A demo of few patients, run once; of so few rows the planted defects are a large share."""
     root = tmp_path_factory.mktemp("machine") / "small"
     assert concord("demo", root, "--patients", 16).returncode == 0
+    few_analyses(root)
     settings = root / "network.yaml"
     settings.write_text(settings.read_text() + "gate: {max_quarantined_share: 0.5}\n")
     done = concord("run", "--network", root)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from flows import Flow, concord
+from flows import Flow, concord, few_analyses
 
 
 def empty_of_derived(root: Path) -> None:
@@ -17,6 +17,7 @@ def empty_of_derived(root: Path) -> None:
 
 def test_four_kinds_of_trouble_in_one_run(demo: Flow, copy_of: Callable[[Flow], Path]) -> None:
     root = copy_of(demo)
+    few_analyses(root)
     empty_of_derived(root)
     # A wrong column name in a unit's YAML, a missing file, an unreadable .sav, an empty delivery.
     site = (root / "sites" / "north.yaml").read_text()
@@ -62,6 +63,7 @@ def test_an_old_delivery_that_changed_is_an_error_and_the_rest_goes_on(
     demo: Flow, copy_of: Callable[[Flow], Path]
 ) -> None:
     root = copy_of(demo)
+    few_analyses(root)
     with (root / "landing" / "north" / "2016-12-01" / "gaf_syntetisk.csv").open("a") as file:
         file.write("one more line\n")
     done = concord("run", "--network", root)
@@ -73,6 +75,7 @@ def test_an_old_delivery_that_changed_is_an_error_and_the_rest_goes_on(
 
 def test_a_look_back_writes_beside_the_warehouse(demo: Flow, copy_of: Callable[[Flow], Path]) -> None:
     root = copy_of(demo)
+    few_analyses(root)
     before = (root / "warehouse.duckdb").read_bytes()
     done = concord("run", "--network", root, "--as-of", "2016-12-15")
     assert done.returncode == 0, done.stdout + done.stderr
