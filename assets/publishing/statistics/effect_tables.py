@@ -150,14 +150,22 @@ def _reading(found: Sequence[Record], layout: Effects) -> Reading:
 
     sizes = [row["n_patients"] for row in shown if row.get("n_patients") is not None]
     doubt = f"The smallest rests on {plural(min(sizes), 'patient')}; read the interval before the p." if sizes else ""
-    clear = sorted((row for row in shown if stars(p_of(row))), key=p_of)
-    if not clear:
-        return Reading((f"None of {plural(len(shown), layout.noun)} can be told from chance.",), doubt)
-    most = [f"{name(row)}, {p_value(p_of(row))}" for row in clear[:MOST_SAID]]
-    rest = f"; and {len(clear) - MOST_SAID} more" if len(clear) > MOST_SAID else ""
-    lies = "lies" if len(clear) == 1 else "lie"
-    text = f"{len(clear)} of {plural(len(shown), layout.noun)} {lies} beyond chance: {'; '.join(most)}{rest}."
-    return Reading((text,), doubt)
+
+    def said(rows: Sequence[Record], noun: str) -> str:
+        clear = sorted((row for row in rows if stars(p_of(row))), key=p_of)
+        if not clear:
+            return f"None of {plural(len(rows), noun)} can be told from chance."
+        most = [f"{name(row)}, {p_value(p_of(row))}" for row in clear[:MOST_SAID]]
+        rest = f"; and {len(clear) - MOST_SAID} more" if len(clear) > MOST_SAID else ""
+        lies = "lies" if len(clear) == 1 else "lie"
+        return f"{len(clear)} of {plural(len(rows), noun)} {lies} beyond chance: {'; '.join(most)}{rest}."
+
+    family = [row for row in shown if row.get("p_adjusted") is not None]
+    alone = [row for row in shown if row.get("p_adjusted") is None]
+    if not family or not alone:
+        return Reading((said(shown, layout.noun),), doubt)
+    # what was compared, and corrected for how often, is the question; each on its own comes after
+    return Reading((said(family, "adjusted comparison"), said(alone, layout.noun)), doubt)
 
 
 def contrasts(procedure: Procedure, words: Callable[[str], str]) -> Effects:

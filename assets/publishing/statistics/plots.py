@@ -128,7 +128,9 @@ def _is_main(row: Mapping[str, Any]) -> bool:
 
 def _contrast(procedure: Procedure, row: Mapping[str, Any]) -> str:
     when = "" if row["at_months"] is None or ", month " in row["contrast"] else f", month {number(row['at_months'], 0)}"
-    return f"{procedure.outcome(row['outcome'])}: {row['contrast']}{when}"
+    text = str(row["contrast"])
+    readable = text if " " in text else text.replace(":", " × ").replace("_", " ")
+    return f"{procedure.outcome(row['outcome'])}: {readable}{when}"
 
 
 def _effect(label: str, row: Mapping[str, Any], value: str, low: str, high: str, n: str) -> dict[str, Any]:
