@@ -7,7 +7,6 @@ What does not: fitting. Procedures are computed every time: they may read more o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -32,8 +31,7 @@ def fingerprint(analysis: Analysis, panel: pa.Table) -> str:
     digest = hashlib.sha256(_code().encode())
     declared = analysis.model_dump_json(exclude={"procedures", "figure", "more_figures"})
     digest.update(declared.encode())
-    for piece in _bytes(panel):
-        digest.update(piece)
+    digest.update(_bytes(panel))
     return digest.hexdigest()
 
 
@@ -63,13 +61,15 @@ def sealed_rows(warehouse: Path | None, analysis: Analysis, wanted: str) -> Rows
         return None  # sealed by an earlier version, or not readable: fit
 
 
-def _bytes(panel: pa.Table) -> Iterator[bytes]:
+def _bytes(panel: pa.Table) -> bytes:
+    """The rows as text: Arrow's own buffers hold whatever lay in memory where a value is null."""
     import pyarrow as pa
+    import pyarrow.csv
 
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, panel.schema) as writer:
-        writer.write_table(panel.combine_chunks())
-    yield sink.getvalue().to_pybytes()
+    pyarrow.csv.write_csv(panel, sink)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
 
 
 @cache

@@ -68,3 +68,14 @@ def test_without_an_earlier_seal_everything_is_fitted(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "old.duckdb")) as connection:
         connection.execute("create schema results")
     assert sealed_rows(tmp_path / "old.duckdb", analysis, "x") is None
+
+
+def test_what_lies_in_memory_below_a_null_does_not_count() -> None:
+    analysis = Analysis.model_validate(DECLARED)
+    valid = pa.py_buffer(bytes([0b01]))
+    prints = set()
+    for below in (7.0, 8.0):
+        values = pa.array([4.0, below]).buffers()[1]
+        task = pa.Array.from_buffers(pa.float64(), 2, [valid, values])
+        prints.add(fingerprint(analysis, PANEL.set_column(2, "task", task)))
+    assert len(prints) == 1
