@@ -56,7 +56,9 @@ def _print_model(fit: Row, estimates: Sequence[Row]) -> None:
         return
     key = (fit["outcome"], fit["model"])
     rows = [row for row in estimates if (row["outcome"], row["model"]) == key]
-    print_table(("term", *TERM_COLUMNS), [[row["term"], *(_short(row[name]) for name in TERM_COLUMNS)] for row in rows])
+    lines = [[row["term"], *(_short(row[name]) for name in TERM_COLUMNS)] for row in rows]
+    if lines:  # a joint model's terms stand under each of its outcomes
+        print_table(("term", *TERM_COLUMNS), lines)
     facts = [
         f"{word} {fit[name]:.{decimals}f}" for name, (word, decimals) in FIT_FACTS.items() if fit[name] is not None
     ]
