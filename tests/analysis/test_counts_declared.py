@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from test_counts import made
+from test_count_models import made
 
 from assets.analysis.declared import run_analyses
 from assets.analysis.result_schemas import result_schemas
