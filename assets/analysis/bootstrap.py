@@ -9,25 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from assets.analysis.comparison import share_of
-from assets.analysis.design_matrix import MONTHS_PER_YEAR, Design
+from assets.analysis.design_matrix import COLLINEAR, MONTHS_PER_YEAR, Design
 from assets.analysis.likelihood import ProfiledLikelihood
 from assets.analysis.maximum import maximise
 from assets.analysis.mixed_model import MixedModelFit
-from assets.analysis.patient_sums import from_matrices
+from assets.analysis.patient_sums import Floats, Ints, from_matrices
 from assets.analysis.threads import single_threaded
 from codebook.analysis import Bootstrap
 
 VARIANCES = ("var_intercept", "var_slope")
 USABLE_SHARE = 0.8
 """Resamples that must give a share; with fewer, those that do are a choice and their spread says little."""
-DEPENDENT = 1e-7
-"""A column of a resample that keeps less than this of its length beyond the columns before it."""
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,7 @@ def _refitted(side: Side, rows: Ints, patient: Ints, y: Floats) -> tuple[float, 
     if kernel is None or not lengths.all() or np.ptp(y) == 0:
         return None
     sums = from_matrices(y, x, z, patient)
-    if (np.abs(np.diag(sums.r)) <= DEPENDENT * lengths).any():
+    if (np.abs(np.diag(sums.r)) <= COLLINEAR * lengths).any():
         return None
     try:
         found = maximise(ProfiledLikelihood(sums, is_reml=kernel.likelihood.is_reml), kernel.maximum.theta)

@@ -10,7 +10,6 @@ from typing import Any
 
 from assets.analysis.mixed_model import SINGULAR_TOLERANCE, MixedModelFit
 
-N_COVARIANCES = {1: "random intercept", 3: "random intercept and slope"}
 WORSE = 1e-4
 """A larger model's log-likelihood may be lower by this much: both are maximised numerically."""
 

@@ -134,9 +134,7 @@ def _build_panel(connection: duckdb.DuckDBPyConnection, panel: Panel) -> tuple[p
 
 def _procedure(procedure: ProcedureBase, room: Room, reason: str | None) -> dict[str, list[dict[str, Any]]]:
     """Rows by table of one procedure; without a panel it has the panel's reason."""
-    row, tables = run_procedure(procedure, room)
-    if reason is not None:
-        row, tables = {"reason": reason} | {key: row[key] for key in ("analysis", "procedure", "kind", "title")}, {}
+    row, tables = run_procedure(procedure, room, reason)
     found = {"results.procedure": [row]}
     for table, entries in tables.items():
         found[table] = [{key: finite_or_none(value) for key, value in entry.items()} for entry in entries]

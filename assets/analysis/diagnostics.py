@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.analysis.design_matrix import MONTHS_PER_YEAR, Design, NotEstimableError, build_design
-from assets.analysis.mixed_model import MixedModelFit, Random
+from assets.analysis.design_matrix import MONTHS_PER_YEAR, Design, NotEstimableError
+from assets.analysis.mixed_model import MixedModelFit, relative_covariance
 from assets.analysis.patient_sums import Floats
 
 if TYPE_CHECKING:
@@ -40,34 +40,21 @@ class Fitted:
     residual_variance: float
 
 
-def rebuild(
-    fitted: MixedModelFit,
-    frame: pd.DataFrame,
-    outcome: str,
-    terms: Sequence[str],
-    patient: str,
-    time: str,
-    *,
-    random: Random,
-) -> Fitted:
-    """Predictions and residuals of a fit of these rows.
+def rebuild(fitted: MixedModelFit, design: Design) -> Fitted:
+    """Predictions and residuals of a fit; `design` holds the rows it was fitted to.
 
     Raises:
         NotEstimableError: nothing was fitted.
     """
     if fitted.kernel is None or fitted.theta is None or fitted.var_residual is None:
         raise NotEstimableError(fitted.reason or "nothing was fitted")
-    design = build_design(frame, outcome, terms, patient, time, has_slope=random == "intercept_and_slope")
     unsure, power = fitted.kernel.uncertainty, fitted.kernel.months_power
     effects = unsure.estimate * MONTHS_PER_YEAR**power
     covariance = unsure.covariance * np.outer(MONTHS_PER_YEAR**power, MONTHS_PER_YEAR**power)
-    first, below, last = (*fitted.theta, 0.0, 0.0)[:3]
-    factor = np.array([[first, 0.0], [below * MONTHS_PER_YEAR, last * MONTHS_PER_YEAR]])
-    q = design.z.shape[1]
-    psi = (factor @ factor.T)[:q, :q]
+    psi = relative_covariance(fitted.theta)
     marginal = design.y - design.x @ effects
     zz = sums_by(design.patient, design.z, design.z, design.n_patients)
-    shrink = psi @ np.linalg.inv(np.eye(q) + zz @ psi)
+    shrink = psi @ np.linalg.inv(np.eye(len(psi)) + zz @ psi)
     zr = sums_by(design.patient, design.z, marginal[:, None], design.n_patients)
     predicted = (shrink @ zr)[:, :, 0]
     left = marginal - np.sum(design.z * predicted[design.patient], axis=1)

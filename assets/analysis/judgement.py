@@ -5,41 +5,29 @@ What belongs here: which of these a model gets, as rows. What does not: any of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from assets.analysis.design_matrix import Design
 from assets.analysis.diagnostics import diagnostics, rebuild
-from assets.analysis.mixed_model import MixedModelFit, Random, finite_or_none
+from assets.analysis.mixed_model import MixedModelFit, finite_or_none
 from assets.analysis.profile_intervals import as_rows
 from assets.analysis.reference import check
 from assets.analysis.threads import single_threaded
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def judge(
-    fitted: MixedModelFit,
-    frame: pd.DataFrame,
-    outcome: str,
-    terms: Sequence[str],
-    patient: str,
-    time: str,
-    *,
-    random: Random,
-) -> Rows:
+def judge(fitted: MixedModelFit, design: Design) -> Rows:
     """Rows without their keys, by table: one of `results.reference_check`, and those of `results.diagnostic`."""
     with single_threaded():
         rows: Rows = {
-            "results.reference_check": [check(fitted, frame, outcome, terms, patient, time, random=random)],
+            "results.reference_check": [check(fitted, design)],
             "results.diagnostic": [],
         }
         if fitted.reason is None:
-            fit = rebuild(fitted, frame, outcome, terms, patient, time, random=random)
             rows["results.diagnostic"] = [
-                {key: finite_or_none(value) for key, value in row.items()} for row in diagnostics(fit)
+                {key: finite_or_none(value) for key, value in row.items()}
+                for row in diagnostics(rebuild(fitted, design))
             ]
     return rows
 

@@ -260,6 +260,14 @@ def is_singular(theta: Sequence[float]) -> bool:
     return min(abs(theta[0]), abs(theta[-1])) < SINGULAR_TOLERANCE
 
 
+def relative_covariance(theta: Sequence[float]) -> Floats:
+    """q × q: ΛΛ', the covariance of the random effects relative to the residual variance, slopes per year."""
+    first, below, last = (*theta, 0.0, 0.0)[:3]
+    factor = np.array([[first, 0.0], [below * MONTHS_PER_YEAR, last * MONTHS_PER_YEAR]])
+    size = 1 if len(theta) == 1 else 2
+    return np.asarray((factor @ factor.T)[:size, :size], dtype=np.float64)
+
+
 def random_covariance(theta: Sequence[float], residual_variance: float) -> tuple[float, float, float]:
     """Variance of the intercept, covariance, variance of the slope (per month); zeros without a slope."""
     first, below, last = (*theta, 0.0, 0.0)[:3]

@@ -6,7 +6,6 @@ What does not: estimation (`mixed_model`), formulas over two fits (`comparison`)
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +143,7 @@ class ModelWork:
         reference: Model | None,
     ) -> None:
         key = {"analysis": self.analysis.name, "outcome": outcome, "model": model.name}
-        values = {name: getattr(fitted, name) for name in FIT_VARIANCES} | {"cor_intercept_slope": correlation(fitted)}
+        values = {name: getattr(fitted, name) for name in (*FIT_VARIANCES, "cor_intercept_slope")}
         intervals = self._variance_intervals(fitted) if reference is None else {}
         for component, value in values.items():
             if value is not None:
@@ -182,9 +181,9 @@ class ModelWork:
         if fitted.reason is not None:
             return
         key = {"analysis": self.analysis.name, "outcome": outcome, "model": model.name}
-        frame, terms = coded(self.frame.loc[self._rows(outcome, model)], model.terms, self.analysis.panel)
+        design = self._side(self.frame.loc[self._rows(outcome, model)], outcome, model, fitted).design
         try:
-            found = judge(fitted, frame, outcome, terms, PATIENT, TIME, random=model.random)
+            found = judge(fitted, design)
         except Exception as problem:  # the fit stands without its judgement; the message could hold a value
             reason = f"the check failed with {type(problem).__name__}"
             found = {"results.reference_check": [{"status": "not_applicable", "reason": reason}]}
@@ -226,11 +225,3 @@ class ModelWork:
 
     def _append(self, table: str, row: dict[str, Any]) -> None:
         self.rows.setdefault(table, []).append(row)
-
-
-def correlation(fitted: MixedModelFit) -> float | None:
-    """Of random intercept and slope; None where one of them has no variance."""
-    level, slope, both = fitted.var_intercept, fitted.var_slope, fitted.cov_intercept_slope
-    if level is None or slope is None or both is None or level <= 0 or slope <= 0:
-        return None
-    return both / math.sqrt(level * slope)

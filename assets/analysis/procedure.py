@@ -80,11 +80,16 @@ _RUNNERS = {
 """`module:function` by kind: a function of the declaration and a `Room` to `Found`, imported when it is needed."""
 
 
-def run_procedure(procedure: ProcedureBase, room: Room) -> tuple[dict[str, Any], Rows]:
-    """The row of `results.procedure`, and the rows of the other tables; a failure is a reason without any value."""
+def run_procedure(procedure: ProcedureBase, room: Room, refused: str | None = None) -> tuple[dict[str, Any], Rows]:
+    """The row of `results.procedure`, and the rows of the other tables; a failure is a reason without any value.
+
+    `refused`: why there is no panel to compute from; nothing is computed then.
+    """
     kind = str(getattr(procedure, "kind"))  # noqa: B009  every subclass has one, the base has none
     row: dict[str, Any] = {"analysis": room.analysis.name, "procedure": procedure.name, "kind": kind}
     row["title"] = procedure.title
+    if refused is not None:
+        return row | {"reason": refused}, {}
     try:
         found = _runner(kind)(procedure, room)
     except NotEstimableError as problem:

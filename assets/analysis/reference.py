@@ -10,18 +10,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from assets.analysis.design_matrix import MONTHS_PER_YEAR, Design, build_design
-from assets.analysis.mixed_model import MixedModelFit, Random
-from assets.analysis.patient_sums import Floats
-
-if TYPE_CHECKING:
-    import pandas as pd
+from assets.analysis.design_matrix import MONTHS_PER_YEAR, Design
+from assets.analysis.mixed_model import MixedModelFit, relative_covariance
 
 AGREEMENT = 1e-6
 """Largest difference of two log-likelihoods that counts as none."""
@@ -32,17 +27,8 @@ INTERIOR = 1e-3
 """Smallest eigenvalue of the correlation matrix of the random effects that counts as inside."""
 
 
-def check(
-    fitted: MixedModelFit,
-    frame: pd.DataFrame,
-    outcome: str,
-    terms: Sequence[str],
-    patient: str,
-    time: str,
-    *,
-    random: Random,
-) -> dict[str, Any]:
-    """Columns of `results.reference_check` for a fit of these rows: pass, fail, or not_applicable with the reason."""
+def check(fitted: MixedModelFit, design: Design) -> dict[str, Any]:
+    """Columns of `results.reference_check` for a fit to the rows of `design`: pass, fail, or not_applicable and why."""
     row: dict[str, Any] = {"reference": f"statsmodels {version('statsmodels')} MixedLM"}
     if fitted.kernel is None or fitted.log_likelihood is None:
         return row | {"status": "not_applicable", "reason": "nothing was fitted"}
@@ -50,7 +36,6 @@ def check(
     if not _is_interior(fitted):
         reason = "on the boundary, where the reference's likelihood is not defined"
         return row | {"is_interior": False, "status": "not_applicable", "reason": reason}
-    design = build_design(frame, outcome, terms, patient, time, has_slope=random == "intercept_and_slope")
     at_ours, refitted = _reference(fitted, design)
     if at_ours is None:
         reason = "the reference could not evaluate its likelihood"
@@ -80,7 +65,7 @@ def _reference(fitted: MixedModelFit, design: Design) -> tuple[float | None, flo
     if fitted.kernel is None:
         return None, None
     likelihood = fitted.kernel.likelihood
-    relative = _relative(fitted)
+    relative = relative_covariance(fitted.theta or (0.0,))
     back = -likelihood.is_reml * float(design.months_power.sum()) * math.log(MONTHS_PER_YEAR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of convergence and boundary: what they warn of is judged here
@@ -111,12 +96,3 @@ def _reference(fitted: MixedModelFit, design: Design) -> tuple[float | None, flo
 def _size(model: Any) -> int:
     """Number of parameters of the reference: fixed effects and the lower triangle of the random effects."""
     return int(model.k_fe + model.k_re * (model.k_re + 1) // 2)
-
-
-def _relative(fitted: MixedModelFit) -> Floats:
-    """Covariance of the random effects relative to the residual variance, time in years."""
-    theta = fitted.theta or (0.0,)
-    first, below, last = (*theta, 0.0, 0.0)[:3]
-    factor = np.array([[first, 0.0], [below * MONTHS_PER_YEAR, last * MONTHS_PER_YEAR]])
-    size = 1 if len(theta) == 1 else 2
-    return np.asarray((factor @ factor.T)[:size, :size], dtype=np.float64)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
 from golden import GOLDEN, INTERCEPT_ONLY, formula, read, rows
 
 from assets.analysis import reference
+from assets.analysis.design_matrix import Design, build_design
 from assets.analysis.diagnostics import diagnostics, influence, predicted_effects, rebuild
 from assets.analysis.formula import parse_formula
 from assets.analysis.mixed_model import MixedModelFit, fit
@@ -20,10 +23,14 @@ def data() -> pd.DataFrame:
     return read(GOLDEN, "sim_wai")[0]
 
 
+def design_of(frame: pd.DataFrame, terms: Sequence[str], *, has_slope: bool = True) -> Design:
+    return build_design(frame, "y", terms, "id", "month", has_slope=has_slope)
+
+
 def test_influence_is_what_leaving_one_out_does() -> None:
     frame = data()
     fitted = fit(frame, "y", TERMS, "id", "month")
-    again = rebuild(fitted, frame, "y", TERMS, "id", "month", random="intercept_and_slope")
+    again = rebuild(fitted, design_of(frame, TERMS))
     distance, moved = influence(again)
     patients = np.unique(frame["id"])
     one = int(np.argmax(distance))
@@ -50,7 +57,7 @@ def test_diagnostics_count_and_name() -> None:
     frame = data()
     frame.loc[frame.index[5], "y"] = 40.0
     fitted = fit(frame, "y", TERMS, "id", "month")
-    found = rebuild(fitted, frame, "y", TERMS, "id", "month", random="intercept_and_slope")
+    found = rebuild(fitted, design_of(frame, TERMS))
     said = {row["diagnostic"]: row for row in diagnostics(found)}
     assert said["n_outlying_residuals"]["value"] >= 1 and said["n_outlying_residuals"]["n"] == len(frame)
     assert said["residual_excess_kurtosis"]["value"] > 5
@@ -85,7 +92,7 @@ def test_the_public_reference_agrees(model: str, method: str) -> None:
     terms = parse_formula(formula("sim_wai", model, "month")).terms
     random = "intercept" if model in INTERCEPT_ONLY else "intercept_and_slope"
     fitted = fit(frame, "y", terms, "id", "month", random=random, method=method)
-    row = reference.check(fitted, frame, "y", terms, "id", "month", random=random)
+    row = reference.check(fitted, design_of(frame, terms, has_slope=random == "intercept_and_slope"))
     assert row["status"] == "pass" and row["is_interior"], row
     assert row["reference_log_likelihood"] == pytest.approx(fitted.log_likelihood, abs=1e-6)
     assert row["refit_log_likelihood"] == pytest.approx(fitted.log_likelihood, abs=1e-6)
@@ -99,19 +106,19 @@ def test_a_disagreement_with_the_reference_is_said() -> None:
     frame = data()
     fitted = fit(frame, "y", ["month"], "id", "month")
     wrong = changed(fitted, log_likelihood=(fitted.log_likelihood or 0) + 0.01)
-    row = reference.check(wrong, frame, "y", ["month"], "id", "month", random="intercept_and_slope")
+    row = reference.check(wrong, design_of(frame, ["month"]))
     assert row["status"] == "fail" and "differ by 0.01" in row["reason"]
     theta = fitted.theta or (1.0, 0.0, 0.0)
     short = changed(fitted, theta=(theta[0] * 1.1, *theta[1:]))
-    row = reference.check(short, frame, "y", ["month"], "id", "month", random="intercept_and_slope")
+    row = reference.check(short, design_of(frame, ["month"]))
     assert row["status"] == "fail"
 
 
 def test_on_the_boundary_the_reference_says_nothing() -> None:
     frame = read(GOLDEN, "sim_singular")[0]
     fitted = fit(frame, "y", ["month"], "id", "month")
-    row = reference.check(fitted, frame, "y", ["month"], "id", "month", random="intercept_and_slope")
+    row = reference.check(fitted, design_of(frame, ["month"]))
     assert row["status"] == "not_applicable" and "boundary" in row["reason"]
     nothing = fit(frame.iloc[:0], "y", ["month"], "id", "month")
-    row = reference.check(nothing, frame, "y", ["month"], "id", "month", random="intercept_and_slope")
+    row = reference.check(nothing, design_of(frame, ["month"]))
     assert row["status"] == "not_applicable" and row["reason"] == "nothing was fitted"
