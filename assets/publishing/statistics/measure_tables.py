@@ -6,7 +6,7 @@ not: other layouts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from assets.publishing.formatting import count, listing, number, percent, plural
@@ -78,7 +78,7 @@ def _internal(procedure: Procedure, found: Rows) -> PaperTable:
         first = next((by_name[name] for name in shown if name in by_name), own[0])
         sizes = (count_cell(first["n_items"]), HIDDEN if first[MARK] else count_cell(first["n_subjects"]))
         dropped = [row for row in own if row["coefficient"] == IF_DROPPED]
-        cells = (*sizes, *(_with_interval(by_name.get(name)) for name in shown))
+        cells = (*sizes, *(_shown(by_name.get(name), "estimate", _with_interval) for name in shown))
         rows.append(Row(label, (*cells, _dropped(dropped)) if has_dropped else cells))
     internal = [row for row in found if row["coefficient"] == "alpha_pairwise"]
     notes = ["Alpha and mean r from every pair of items that is there. Every coefficient is in the CSV."]
@@ -98,13 +98,16 @@ def _interval(row: dict[str, Any]) -> Cell:
     return BLANK if found is ABSENT else found
 
 
-def _with_interval(row: dict[str, Any] | None) -> Cell:
+def _shown(row: dict[str, Any] | None, column: str, show: Callable[[dict[str, Any]], Cell]) -> Cell:
+    """The row's number as `show` prints it; else nothing, that it is held back, or that it is n/a and why."""
     if row is None:
         return BLANK
     if row[MARK]:
         return HIDDEN
-    if row["estimate"] is None:
-        return Cell("n/a", row["reason"] or "", is_muted=True)
+    return Cell("n/a", row["reason"] or "", is_muted=True) if row[column] is None else show(row)
+
+
+def _with_interval(row: dict[str, Any]) -> Cell:
     interval = _interval(row).text
     return Cell(f"{number(row['estimate'], 2)}{f' {interval}' if interval else ''}", f"n = {count(row['n_subjects'])}")
 
@@ -199,7 +202,7 @@ def _classified(procedure: Procedure, found: Rows, kind: str | None, *, is_only:
         )
         numbers += [number_cell(head["cutoff"], 1)] if has_cutoff else []
         name = _method(method, cutoff)
-        cells = (*(_share(by_category.get(one)) for one in categories), count_cell(total), *numbers,
+        cells = (*(_shown(by_category.get(one), "n", _share) for one in categories), count_cell(total), *numbers,
                  number_cell(head["reliability"], 2))  # fmt: skip
         rows.append(Row(name or label, cells, is_indented=True))
     sources = dict.fromkeys(
@@ -212,13 +215,7 @@ def _classified(procedure: Procedure, found: Rows, kind: str | None, *, is_only:
                       notes=[*notes, *reasons(found)], what=what, key=place)  # fmt: skip
 
 
-def _share(row: dict[str, Any] | None) -> Cell:
-    if row is None:
-        return BLANK
-    if row[MARK]:
-        return HIDDEN
-    if row["n"] is None:
-        return Cell("n/a", row["reason"] or "", is_muted=True)
+def _share(row: dict[str, Any]) -> Cell:
     return Cell(f"{count(row['n'])} ({percent(row['n'], row['n_total'])})")
 
 
@@ -258,7 +255,7 @@ def linking_table(procedure: Procedure) -> PaperTable:
         if label != last:
             rows.append(Row(label))
             last = label
-        cells = [_linked(own.get(place)) for place in [*(name for name, _ in known), *scores]]
+        cells = [_shown(own.get(place), "estimate", _linked) for place in [*(name for name, _ in known), *scores]]
         both = next((row["n_both"] for row in own.values() if row["n_both"] is not None), None)
         rows.append(Row(method.replace("_", " "), (*cells, count_cell(both)), is_indented=True))
     pair = next(((row["from_instrument"], row["to_instrument"]) for row in found), ("", ""))
@@ -272,13 +269,7 @@ def _form(instrument: object) -> str:
     return str(instrument).upper().replace("_", "-")
 
 
-def _linked(row: dict[str, Any] | None) -> Cell:
-    if row is None:
-        return BLANK
-    if row[MARK]:
-        return HIDDEN
-    if row["estimate"] is None:
-        return Cell("n/a", row["reason"] or "", is_muted=True)
+def _linked(row: dict[str, Any]) -> Cell:
     return Cell(f"{number(row['estimate'], 2)} ({number(row['std_error'], 2)})")
 
 
