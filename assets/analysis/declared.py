@@ -17,6 +17,7 @@ from assets.analysis.panel import panel_schema, panel_sql
 from assets.analysis.procedure import Room, run_procedure
 from assets.analysis.result_schemas import patient_schemas, result_schemas
 from assets.analysis.reuse import fingerprint, sealed_rows
+from assets.analysis.threads import single_threaded
 from codebook.panel import Panel
 from codebook.procedures.base import ProcedureBase
 
@@ -84,8 +85,9 @@ def run_analyses(
         mark = {"results.model_fingerprint": [{"analysis": name, "fingerprint": print_of}]}
         models = work.rows if known is None else known
         found = [models, mark] if analysis.models and reason is None else [models]
-        for procedure in analysis.procedures:
-            found.append(_procedure(procedure, Room(analysis, library, work.frame, connection), reason))
+        with single_threaded():  # how many threads share a sum must not decide its last digit
+            for procedure in analysis.procedures:
+                found.append(_procedure(procedure, Room(analysis, library, work.frame, connection), reason))
         for part in found:
             for key, added in part.items():
                 rows.setdefault(key, []).extend(added)

@@ -1,4 +1,5 @@
-"""Linear algebra on one thread: the matrices here are small, and idle threads that wait cost more than they give.
+"""Linear algebra on one thread: the matrices here are small, idle threads that wait cost more than they give, and the
+last digit of a sum depends on how many share it.
 
 What belongs here: the one place that says so. What does not: any computation.
 """
